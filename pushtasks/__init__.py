@@ -1,0 +1,1 @@
+"""Push notifications as Celery tasks."""

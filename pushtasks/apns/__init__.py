@@ -1,0 +1,1 @@
+"""APNs: notifications, provider tokens and the provider API over HTTP/2."""

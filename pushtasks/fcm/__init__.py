@@ -1,0 +1,1 @@
+"""FCM: messages, access tokens and the HTTP v1 API."""

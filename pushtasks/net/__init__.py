@@ -1,0 +1,1 @@
+"""Transport: connections that live as long as the process, and what travels over them."""

@@ -1,0 +1,1 @@
+"""Facts published by Apple and Google: constants only, each with its source."""
