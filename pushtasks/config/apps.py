@@ -1,0 +1,140 @@
+"""The shape of the settings; a field's description says what to set, to people who set it wrong."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from pushtasks.config.rules import (
+    check_apns_credential,
+    check_apple_id,
+    check_proxy,
+    check_redis_url,
+    check_server,
+    check_topic,
+)
+from pushtasks.wire import apns_http2
+
+#: Streams that FCM allows on a connection.
+FCM_STREAMS: Final = 100
+
+Server = Annotated[str | None, AfterValidator(check_server)]
+Topic = Annotated[str, AfterValidator(check_topic)]
+Proxy = Annotated[SecretStr | None, AfterValidator(check_proxy)]
+RedisUrl = Annotated[str | None, AfterValidator(check_redis_url)]
+Secret = Annotated[SecretStr | None, Field(min_length=1)]
+#: A key id or team id. Checked even when missing: see ApnsApp.
+AppleId = Annotated[str | None, AfterValidator(check_apple_id), Field(validate_default=True)]
+
+
+class _App(BaseModel):
+    """What apps of both providers have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(min_length=1, description="the name by which tasks call the app")
+    server: Server = Field(None, description="https://host or https://host:port, or leave it out")
+    ca_file: Path | None = Field(None, description="a PEM file of the authorities to trust")
+    proxy: Proxy = Field(
+        None,
+        description="http://user:password@host:port, socks5://host:port or socks5h://host:port",
+    )
+    connections: int = Field(1, ge=1, description="the connections of a worker process, such as 1")
+    streams: int = Field(ge=1, description="the requests in flight on a connection, such as 100")
+    timeout: float = Field(
+        10.0, gt=0, allow_inf_nan=False, description="the seconds for one attempt, such as 10.0"
+    )
+    retries: int = Field(5, ge=0, description="the attempts after the first, such as 5")
+    unanswered: Literal["resend", "report"] = Field(
+        "resend", description="what is to become of a push whose answer is lost, or leave it out"
+    )
+
+
+class ApnsApp(_App):
+    """One app at Apple: where its pushes go and as whom.
+
+    Keys and certificates are an absolute path, PEM text or base64: see `pushtasks.keyfiles`.
+    """
+
+    protocol: Literal["http2"] = Field("http2", description="it so, or leave it out")
+    topic: Topic = Field(description="the app's bundle id, such as com.example.app")
+    environment: Literal["production", "sandbox"] = Field(
+        "production", description="the one that the device tokens are from, or leave it out"
+    )
+    certificate: Secret = Field(
+        None, description="the push certificate: a path, PEM text or base64 (PEM or PKCS#12)"
+    )
+    # What follows is checked even when missing, and in this order: each sees those above it.
+    key: Secret = Field(
+        None, validate_default=True, description="the .p8 key: a path, PEM text or base64"
+    )
+    key_id: AppleId = Field(None, description="the 10 characters that Apple shows beside the key")
+    team_id: AppleId = Field(None, description="the 10 characters on Apple's membership page")
+    certificate_key: Secret = Field(
+        None, description="the certificate's private key, if it is not in the same file"
+    )
+    certificate_password: Secret = Field(
+        None, description="the password of the certificate's private key"
+    )
+    streams: int = Field(
+        apns_http2.STREAMS, ge=1, description="the requests in flight on a connection, such as 1000"
+    )
+    broadcast_server: Server = Field(
+        None, description="https://host or https://host:port, or leave it out"
+    )
+    channel_server: Server = Field(
+        None, description="https://host or https://host:port, or leave it out"
+    )
+
+    @field_validator("key", "key_id", "team_id", "certificate_key", "certificate_password")
+    @classmethod
+    def _can_authenticate(cls, value: Any, info: ValidationInfo) -> Any:
+        check_apns_credential(info.field_name or "", value, info.data)
+        return value
+
+
+class GcmApp(_App):
+    """One Firebase project: where its messages go and as whom."""
+
+    protocol: Literal["v1"] = Field("v1", description="it so, or leave it out")
+    credentials: SecretStr = Field(
+        min_length=1, description="the service account's JSON: a path, the text or base64"
+    )
+    project: str | None = Field(
+        None, min_length=1, description="the Firebase project id; default: the credentials' own"
+    )
+    streams: int = Field(
+        FCM_STREAMS, ge=1, description="the requests in flight on a connection, such as 100"
+    )
+
+
+class WrittenSettings(BaseModel):
+    """All settings, as people write them."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    redis_url: RedisUrl = Field(
+        None, description="redis://[:password@]host:port/database, rediss://… or unix:///path"
+    )
+    apns: dict[str, ApnsApp] = Field({}, description="a table for each app, as [apns.default]")
+    gcm: dict[str, GcmApp] = Field({}, description="a table for each app, as [gcm.default]")
+
+    @field_validator("apns", "gcm", mode="before")
+    @classmethod
+    def _name_apps(cls, apps: Any) -> Any:
+        """Let each app know its name."""
+        if not isinstance(apps, Mapping):
+            return apps
+        return {
+            name: {**values, "name": name} if isinstance(values, Mapping) else values
+            for name, values in apps.items()
+        }

@@ -1,0 +1,132 @@
+"""All settings together, read once for each Celery app."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+from celery import Celery
+from celery.local import Proxy
+from pydantic import ValidationError
+
+from pushtasks import redis_urls
+from pushtasks.config.apps import ApnsApp, GcmApp, WrittenSettings
+from pushtasks.config.mistakes import invalid_settings, lines_of, names_written
+from pushtasks.config.sources import FILE_NAME, read_sources
+from pushtasks.errors import InvalidPush, InvalidSettings
+
+_App = TypeVar("_App", ApnsApp, GcmApp)
+
+_settings_by_app: WeakKeyDictionary[Celery, "Settings"] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The apps that pushes can be sent for; none if nothing is set."""
+
+    apns: Mapping[str, ApnsApp]
+    gcm: Mapping[str, GcmApp]
+    #: Folder of the TOML file, else the working directory.
+    directory: Path
+    #: For `redis.Redis.from_url`; it may have a password in it.
+    redis_url: str | None = field(default=None, repr=False)
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is any app: a web process may have none."""
+        return bool(self.apns or self.gcm)
+
+    def apns_app(self, name: str) -> ApnsApp:
+        """Return an app at Apple.
+
+        Raises:
+            InvalidPush: There is none of that name; the message lists the names there are.
+        """
+        return self._app("apns", self.apns, name)
+
+    def gcm_app(self, name: str) -> GcmApp:
+        """Return an app at Google.
+
+        Raises:
+            InvalidPush: There is none of that name; the message lists the names there are.
+        """
+        return self._app("gcm", self.gcm, name)
+
+    def _app(self, provider: str, apps: Mapping[str, _App], name: str) -> _App:
+        if name in apps:
+            return apps[name]
+        known = f"there are {', '.join(sorted(apps))}" if apps else "there are none"
+        raise InvalidPush(
+            f"app {name!r} is not in the {provider} settings ({known}); use one of them, or add"
+            f" [{provider}.{name}] to {self.directory / FILE_NAME}"
+        )
+
+
+def load_settings(
+    celery_setting: Mapping[str, object] | None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    directory: Path | None = None,
+) -> Settings:
+    """Read, merge and check the settings.
+
+    Args:
+        celery_setting: The Celery setting `pushtasks`, a dict of the TOML file's shape, if any.
+        environ: Environment variables.
+        directory: Where to look for `pushtasks.toml`, and what paths outside of a file are relative
+            to; None: the working directory.
+
+    Raises:
+        InvalidSettings: Something is wrong; the message has a line for each mistake.
+    """
+    if not isinstance(celery_setting, Mapping | None):
+        raise InvalidSettings(
+            f"Celery setting pushtasks is a {type(celery_setting).__name__}; it must be a dict of"
+            " the shape of pushtasks.toml"
+        )
+    sources = read_sources(celery_setting, environ, directory or Path.cwd())
+    lines = [*sources.mistakes, *names_written(sources.values)]
+    try:
+        written = WrittenSettings.model_validate(sources.values)
+    except ValidationError as error:
+        lines += lines_of(error)
+    if lines:
+        raise invalid_settings(lines, sources.names) from None
+    return Settings(
+        apns=MappingProxyType(written.apns),
+        gcm=MappingProxyType(written.gcm),
+        directory=sources.directory,
+        redis_url=written.redis_url,
+    )
+
+
+def current_settings(app: Celery) -> Settings:
+    """Return the settings that go with a Celery app, read on first use.
+
+    `redis_url` defaults to the Redis of the app's result backend, else to that of its broker.
+
+    Raises:
+        InvalidSettings: As `load_settings`.
+    """
+    if isinstance(app, Proxy):
+        app = app._get_current_object()  # noqa: SLF001
+    settings = _settings_by_app.get(app)
+    if settings is None:
+        settings = _settings_by_app.setdefault(app, _read(app))
+    return settings
+
+
+def _read(app: Celery) -> Settings:
+    settings = load_settings(app.conf.get("pushtasks", app.conf.get("PUSHTASKS")))
+    return replace(settings, redis_url=settings.redis_url or _redis_of(app))
+
+
+def _redis_of(app: Celery) -> str | None:
+    for url in (app.conf.result_backend, app.conf.broker_url):
+        first = url[0] if isinstance(url, list | tuple) and url else url
+        if isinstance(first, str) and (found := redis_urls.client_url(first)):
+            return found
+    return None
