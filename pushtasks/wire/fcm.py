@@ -21,9 +21,10 @@ ASSERTION_MAX_AGE: Final = 3600
 
 #: Exactly one of them is in a message.
 TARGETS: Final = frozenset({"token", "topic", "condition", "fid"})
-#: Everything of a message but its target.
+#: Everything of a message but its target. Google, "Migrate from FCM HTTP v1 API to AndroidConfigV2"
+#: (2026), adds `android_v2`.
 MESSAGE_FIELDS: Final = frozenset(
-    {"data", "notification", "android", "apns", "webpush", "fcm_options"}
+    {"android", "android_v2", "apns", "data", "fcm_options", "notification", "webpush"}
 )
 NOTIFICATION_FIELDS: Final = frozenset({"title", "body", "image"})
 ANDROID_FIELDS: Final = frozenset(
@@ -113,5 +114,25 @@ ERROR_CODES: Final = MappingProxyType(
         "THIRD_PARTY_AUTH_ERROR": (401, "UNAUTHENTICATED"),
     }
 )
-#: An older name of THIRD_PARTY_AUTH_ERROR that senders still meet (firebase-admin-python).
+THIRD_PARTY_AUTH_ERROR: Final = "THIRD_PARTY_AUTH_ERROR"
+#: An older name of it that senders still meet (firebase-admin-python).
 APNS_AUTH_ERROR: Final = "APNS_AUTH_ERROR"
+
+#: HTTP status → our word for an answer without an FcmError, whatever its body. With an FcmError
+#: these statuses may speak of the device token or of Apple's credentials; without one they speak of
+#: a malformed request, our own access token, our project's rights, a wrong path (firebase-admin-go
+#: issue 354, firebase-admin-node issues 2970 and 3215).
+GENERAL_REASONS: Final = MappingProxyType(
+    {
+        400: "BAD_REQUEST",
+        401: "UNAUTHENTICATED",
+        403: "PERMISSION_DENIED",
+        404: "NOT_FOUND",
+    }
+)
+#: HTTP status → `error.status` that says the same with and without an FcmError: try again later.
+PASSING_STATUSES: Final = MappingProxyType(
+    {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE"}
+)
+#: The reason of any other answer, which is not one of Google's: a gateway's page, an empty body.
+UNNAMED_REASON: Final = "HTTP {status}"
