@@ -1,0 +1,72 @@
+"""What passes between a listener, which knows HTTP, and a service, which knows its provider."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+from pushtasks.emulator.faults import ServiceFaults
+from pushtasks.emulator.traffic import Traffic
+
+#: Bytes of a request body that are kept; the rest is read, counted and dropped.
+BODY_LIMIT: Final = 65536
+
+
+class Request(NamedTuple):
+    """A request that was read to its end."""
+
+    method: str
+    path: str
+    #: Names in lower case, pseudo-headers left out.
+    headers: Mapping[str, str]
+    #: The first BODY_LIMIT bytes.
+    body: bytes
+    #: Bytes of the whole body.
+    length: int
+    #: Whether a header came twice.
+    has_duplicates: bool = False
+
+
+class Answer(NamedTuple):
+    """The response to one request."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    #: The provider's word for what is wrong; None if it accepted.
+    reason: str | None = None
+
+
+class Session(Protocol):
+    """What a service remembers of one connection."""
+
+    @property
+    def streams(self) -> int:
+        """How many streams the client may have open from now on."""
+
+    def answer(self, request: Request) -> Answer:
+        """Judge and note one request."""
+
+
+class Service(Protocol):
+    """One provider's service, as its listener sees it."""
+
+    faults: ServiceFaults
+    traffic: Traffic
+
+    def session(self, certificate_topic: str | None) -> Session:
+        """Begin a connection.
+
+        Args:
+            certificate_topic: The subject's UID of the client certificate, None without one.
+        """
+
+
+def json_answer(
+    status: int,
+    body: Any,
+    headers: tuple[tuple[str, str], ...] = (),
+    reason: str | None = None,
+) -> Answer:
+    """Return an answer whose body is compact JSON."""
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    return Answer(status, (*headers, ("content-type", "application/json")), text, reason)
