@@ -53,6 +53,7 @@ COLLAPSE_ID_LIMIT: Final = 64
 PRIORITIES: Final = frozenset({1, 5, 10})
 #: The only priority that APNs takes for a background push.
 BACKGROUND_PRIORITY: Final = 5
+LIVE_ACTIVITY_PRIORITIES: Final = frozenset({5, 10})
 
 #: What APNs appends to the bundle id, by push type. The topic of `mdm` is no bundle id at all.
 TOPIC_SUFFIXES: Final = MappingProxyType(
@@ -91,6 +92,11 @@ PROVIDER_TOKEN_ALGORITHM: Final = "ES256"
 #: Characters of a key id and of a team id.
 KEY_ID_LENGTH: Final = 10
 
+#: Extensions of a client certificate that name its topics, those of VoIP in one of their own.
+TOPICS_EXTENSION: Final = "1.2.840.113635.100.6.3.6"
+VOIP_TOPICS_EXTENSION: Final = "1.2.840.113635.100.6.3.4"
+
+LIVE_ACTIVITY_EVENTS: Final = frozenset({"start", "update", "end"})
 CHANNEL_STORAGE_POLICIES: Final = MappingProxyType({"none": 0, "newest": 1})
 CHANNEL_PUSH_TYPE: Final = "LiveActivity"
 
