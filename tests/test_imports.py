@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "pushtasks"
 
-#: What may import what: downwards only, or within one name. Names in one row do not know each other.
+#: What may import what: downwards only, or within one name. Names in one row are strangers.
 #: "" is pushtasks/__init__.py, the public names.
 LAYERS = (
     ("adapters",),
