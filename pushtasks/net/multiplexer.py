@@ -1,0 +1,223 @@
+"""Thousands of requests in flight over a few HTTP/2 connections, by one thread per process.
+
+Tasks hand requests over and wait on plain futures, so they are served alike under prefork, threads,
+gevent and solo. The thread begins with the first request, never before a fork; it waits in the
+standard library's selector, which gevent replaces by a cooperative one.
+"""
+
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Final
+
+from pushtasks.net.http import Answer, Request, Unanswered
+from pushtasks.net.lane import Lane
+from pushtasks.net.origin import Origin
+from pushtasks.net.transfer import Job
+
+logger = logging.getLogger(__name__)
+
+#: Requests that wait or are in flight, over all origins. Who comes when there are more waits.
+CAPACITY: Final = 20_000
+#: Seconds that requests in flight get to be answered when the multiplexer closes.
+DRAIN: Final = 5.0
+#: The longest wait of the I/O thread, seconds.
+NAP: Final = 60.0
+
+NOT_YET: Final = Unanswered(maybe_sent=False, reason="no answer yet")
+CLOSED: Final = Unanswered(maybe_sent=False, reason="this process is shutting down")
+FULL: Final = Unanswered(maybe_sent=False, reason="too many requests wait in this process")
+
+
+class _Single:
+    """Hands the only answer of a submission to its future."""
+
+    __slots__ = ("future",)
+
+    def __init__(self) -> None:
+        self.future: Future[Answer] = Future()
+
+    def deliver(self, _place: int, answer: Answer) -> None:
+        self.future.set_result(answer)
+
+
+class _Batch:
+    """Gathers the answers of a submission. Only one thread delivers, so it needs no lock."""
+
+    __slots__ = ("_answers", "_missing", "future")
+
+    def __init__(self, size: int) -> None:
+        self.future: Future[list[Answer]] = Future()
+        self._answers: list[Answer] = [NOT_YET] * size
+        self._missing = size
+
+    def deliver(self, place: int, answer: Answer) -> None:
+        self._answers[place] = answer
+        self._missing -= 1
+        if not self._missing:
+            self.future.set_result(self._answers)
+
+
+class Multiplexer:
+    """Sends requests of any thread over connections that live as long as the process.
+
+    Every submission is answered: by a response, or by `Unanswered` at the latest some time after
+    its timeout. An instance belongs to the process that made it; after a fork, make another.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.pid = os.getpid()
+        self._capacity = capacity
+        self._held = 0
+        self._room = threading.Condition()
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._lanes: dict[Origin, Lane] = {}
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._ear = socket.socketpair()
+        self._rung = False
+        self._stop_at: float | None = None
+        self._thread: threading.Thread | None = None
+
+    # Any thread ----------------------------------------------------------------------------------
+
+    def submit(self, origin: Origin, request: Request, timeout: float) -> Future[Answer]:
+        """Send one request.
+
+        Args:
+            origin: Where to, and over whose connections.
+            request: What to send.
+            timeout: Seconds for the answer once the request is under way. It may wait for its turn
+                for as long, and longer while answers to others keep coming.
+
+        Returns:
+            The future answer. The call itself waits only while the multiplexer is full.
+        """
+        single = _Single()
+        self._enqueue(origin, [Job(request, timeout, time.monotonic(), single, 0)])
+        return single.future
+
+    def submit_many(
+        self, origin: Origin, requests: Sequence[Request], timeout: float
+    ) -> Future[list[Answer]]:
+        """Send many requests for the price of one wake-up; answers come in the same order."""
+        batch, now = _Batch(len(requests)), time.monotonic()
+        if requests:
+            jobs = [Job(request, timeout, now, batch, i) for i, request in enumerate(requests)]
+            self._enqueue(origin, jobs)
+        else:
+            batch.future.set_result([])
+        return batch.future
+
+    def renew(self, origin: Origin) -> None:
+        """Let what comes for `origin` go over new connections; old ones drain and close."""
+        self._post(lambda: self._lane(origin).renew())
+
+    def close(self, drain: float = DRAIN) -> None:
+        """Take nothing more, wait up to `drain` seconds for what is in flight, and close."""
+        with self._room:
+            if self._stop_at is None:
+                self._stop_at = time.monotonic() + drain
+            self._room.notify_all()
+        if self._thread:
+            self._ring()
+            self._thread.join(drain + 1)
+
+    def connections(self, origin: Origin) -> int:
+        """Return how many connections to `origin` have been opened so far."""
+        lane = self._lanes.get(origin)
+        return lane.connections if lane else 0
+
+    def _enqueue(self, origin: Origin, jobs: list[Job]) -> None:
+        refusal = self._wait_for_room(len(jobs), jobs[0].timeout)
+        if refusal:
+            for job in jobs:
+                job.sink.deliver(job.place, refusal)
+        else:
+            self._post(lambda: self._lane(origin).add(jobs))
+
+    def _wait_for_room(self, size: int, timeout: float) -> Unanswered | None:
+        with self._room:
+            self._room.wait_for(lambda: self._held < self._capacity or self._stop_at, timeout)
+            if self._stop_at:
+                return CLOSED
+            if self._held >= self._capacity:
+                return FULL
+            self._held += size
+            if self._thread is None:
+                self._start()
+            return None
+
+    def _start(self) -> None:
+        self._selector.register(self._ear, selectors.EVENT_READ, self._heard_bell)
+        self._thread = threading.Thread(target=self._run, name="pushtasks-io", daemon=True)
+        self._thread.start()
+
+    def _post(self, work: Callable[[], None]) -> None:
+        self._inbox.append(work)
+        self._ring()
+
+    def _ring(self) -> None:
+        if not self._rung:
+            self._rung = True
+            self._bell.send(b"\0")
+
+    # The I/O thread ------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over():
+                self._turn()
+        except Exception:
+            logger.exception("The I/O thread of pushtasks failed; what it held ends unanswered")
+        finally:
+            self._shut_down()
+
+    def _turn(self) -> None:
+        due = min((lane.due for lane in self._lanes.values()), default=float("inf"))
+        wait = max(0.0, min(due - time.monotonic(), NAP))
+        for key, events in self._selector.select(wait):
+            key.data(key.fd, events)
+        while self._inbox:
+            self._inbox.popleft()()
+        now = time.monotonic()
+        self._release(sum(lane.turn(now) for lane in self._lanes.values()))
+
+    def _heard_bell(self, _descriptor: int, _events: int) -> None:
+        self._ear.recv(64)
+        self._rung = False
+
+    def _lane(self, origin: Origin) -> Lane:
+        lane = self._lanes.get(origin)
+        if lane is None:
+            lane = self._lanes[origin] = Lane(origin, self._selector)
+        return lane
+
+    def _release(self, ended: int) -> None:
+        if ended:
+            with self._room:
+                self._held -= ended
+                self._room.notify_all()
+
+    def _is_over(self) -> bool:
+        if self._stop_at is None:
+            return False
+        idle = not self._inbox and all(lane.is_idle for lane in self._lanes.values())
+        return idle or time.monotonic() >= self._stop_at
+
+    def _shut_down(self) -> None:
+        with self._room:
+            self._stop_at = self._stop_at or time.monotonic()
+            self._room.notify_all()
+        while self._inbox:
+            self._inbox.popleft()()
+        for lane in self._lanes.values():
+            lane.close(CLOSED.reason)
+        self._selector.close()
+        self._bell.close()
+        self._ear.close()
