@@ -14,6 +14,9 @@ SEND_PATH: Final = "/v1/projects/{project}/messages:send"
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+#: Google's token server. google-auth names it as the audience of its assertions even where a
+#: service account names another `token_uri`.
+TOKEN_URI: Final = "https://oauth2.googleapis.com/token"
 #: Seconds, the longest life of the assertion that is traded for an access token.
 ASSERTION_MAX_AGE: Final = 3600
 
