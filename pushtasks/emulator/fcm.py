@@ -76,6 +76,8 @@ class FcmService:
 
     def _refusal(self, request: Request) -> Answer | None:
         """Return what is said to a client that may not send at all."""
+        if "host" not in request.headers:
+            return _page(400)
         path = _PATH.fullmatch(unquote(request.path))
         if path is None or request.method != "POST":
             return _page(404)

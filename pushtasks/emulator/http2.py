@@ -20,7 +20,7 @@ from h2.events import (
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import ProtocolError
+from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
@@ -29,17 +29,23 @@ from pushtasks.emulator.exchange import BODY_LIMIT, Answer, Request, Service
 
 #: Seconds between the last answer after a GOAWAY and the end of the connection: closed at once,
 #: with data of the client unread, TCP would take back what is still on its way.
-LINGER: Final = 1.0
+LINGER: Final = 0.25
 #: Bytes that a client may send before it needs our leave; the protocol begins with 65,535.
 CONNECTION_WINDOW: Final = 2**24
 #: Streams between two clearances of those that are over.
 CLEARANCE: Final = 256
 #: The SETTINGS seen of APNs (jchambers/pushy, issue 878).
 HEADER_LIST_LIMIT: Final = 8000
+PSEUDO_HEADERS: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
+#: Headers of HTTP/1.1 that HTTP/2 does not have.
+CONNECTION_HEADERS: Final = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+)
+#: h2 would insist on `:authority`, which APNs does not; `is_malformed` checks the rest.
 CONFIG: Final = H2Configuration(
     client_side=False,
     header_encoding=None,
-    validate_inbound_headers=True,
+    validate_inbound_headers=False,
     normalize_inbound_headers=False,
     validate_outbound_headers=False,
     normalize_outbound_headers=False,
@@ -96,9 +102,21 @@ class _Stream:
         fields = {name.decode("latin-1"): text.decode("latin-1") for name, text in self.headers}
         has_duplicates = len(fields) != len(self.headers)
         method, path = fields.pop(":method"), fields.pop(":path")
-        for name in (":scheme", ":authority"):
-            fields.pop(name, None)
+        del fields[":scheme"]
+        if ":authority" in fields:
+            fields["host"] = fields.pop(":authority")
         return Request(method, path, fields, self.body, self.length, has_duplicates)
+
+
+def is_malformed(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Return whether HTTP/2 itself forbids these request headers (RFC 9113, section 8)."""
+    names = [name for name, _ in headers]
+    pseudo = {name for name in names if name.startswith(b":")}
+    return (
+        not {b":method", b":path", b":scheme"} <= pseudo <= PSEUDO_HEADERS
+        or not CONNECTION_HEADERS.isdisjoint(names)
+        or any(name != name.lower() for name in names)
+    )
 
 
 class Http2Connection(BaseConnection):
@@ -132,13 +150,12 @@ class Http2Connection(BaseConnection):
         if self._is_closing or self._stalls():
             return
         try:
-            events = self._h2.receive_data(data)
-        except ProtocolError:
+            for event in self._h2.receive_data(data):
+                self._handle(event)
+        except ProtocolError:  # the client's, or ours for going on after its GOAWAY
             self._close()
-            return
-        for event in events:
-            self._handle(event)
-        self._flush()
+        else:
+            self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -178,6 +195,9 @@ class Http2Connection(BaseConnection):
         if self._last_stream is not None:
             return
         stream_id = event.stream_id
+        if is_malformed(event.headers):
+            self._h2.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
+            return
         self._requests += 1
         refuse = self._faults.refuse
         if len(self._streams) >= self._announced or (
@@ -230,7 +250,11 @@ class Http2Connection(BaseConnection):
 
     def _answer(self, stream_id: int, answer: Answer) -> None:
         headers = [(":status", str(answer.status)), *answer.headers]
-        self._h2.send_headers(stream_id, headers, end_stream=not answer.body)
+        try:
+            self._h2.send_headers(stream_id, headers, end_stream=not answer.body)
+        except StreamClosedError:  # the client's reset came along with its request
+            self._forget(stream_id)
+            return
         if answer.body:
             self._unsent[stream_id] = memoryview(answer.body)
             self._send_body(stream_id)

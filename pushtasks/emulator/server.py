@@ -212,18 +212,30 @@ class _EitherConnection(asyncio.Protocol):
 
 
 def _bind(name: str, host: str, port: int) -> socket.socket:
-    """Return a listening socket."""
+    """Return a socket that is ready to listen."""
     if port not in range(65536):
         raise EmulatorError(f"the {name} port must be from 0 to 65535, not {port}")
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        return _bound_socket(host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise EmulatorError(
                 f"port {port} of {host} is taken: choose another {name} port, or 0 for a free one"
             ) from None
         raise EmulatorError(f"{name} cannot listen on {host}, port {port}: {error}") from None
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    # Named in full: asyncio sets TCP_NODELAY only on what says that it is TCP.
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def _services(

@@ -126,6 +126,11 @@ def test_starting_twice_is_refused(tmp_path):
         emulator.start()
 
 
+def drain(connected):
+    while connected.recv(4096):
+        pass
+
+
 def test_stopping_breaks_the_connections_that_are_open(tmp_path):
     with Emulator(tmp_path) as emulator:
         host, port = emulator.endpoints.apns.removeprefix("https://").split(":")
@@ -138,5 +143,4 @@ def test_stopping_breaks_the_connections_that_are_open(tmp_path):
             assert connected.recv(9)
             emulator.stop()
             with pytest.raises(ConnectionResetError):
-                while same.recv(4096):
-                    pass
+                drain(same)
