@@ -35,19 +35,22 @@ class Action(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """A provider's answer to one push, read but not yet judged.
+    """What came back for one push, read but not yet judged.
 
     A named tuple, since every push makes one and a frozen dataclass costs three times as much.
     """
 
-    status: int
-    #: The provider's own word; None if it accepted.
+    #: HTTP status; None if no answer came.
+    status: int | None
+    #: The provider's own word, or why no answer came; None if it accepted.
     reason: str | None = None
     message_id: str | None = None
     canonical_id: str | None = None
     dead_since: datetime | None = None
     #: Seconds that the provider asks to wait.
     retry_after: float | None = None
+    #: Without an answer: whether the provider may have received the push all the same.
+    maybe_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,6 @@ class Result:
     message_id: str | None = None
     canonical_id: str | None = None
     dead_since: datetime | None = None
-    #: Seconds that the provider asks to wait; not part of the dict.
-    retry_after: float | None = None
 
     def __repr__(self) -> str:
         """Name the device by the beginning of its token only."""

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from pushtasks.net.http import Answer, Request, Unanswered
-from pushtasks.net.lane import Lane
+from pushtasks.net.lane import QUEUE_LIMIT, Lane
 from pushtasks.net.origin import Origin
 from pushtasks.net.transfer import Job
 
@@ -30,9 +30,13 @@ DRAIN: Final = 5.0
 #: The longest wait of the I/O thread, seconds.
 NAP: Final = 60.0
 
+#: Seconds beyond all deadlines after which a caller no longer believes in an answer.
+GRACE: Final = 5.0
+
 NOT_YET: Final = Unanswered(maybe_sent=False, reason="no answer yet")
 CLOSED: Final = Unanswered(maybe_sent=False, reason="this process is shutting down")
 FULL: Final = Unanswered(maybe_sent=False, reason="too many requests wait in this process")
+LOST: Final = Unanswered(maybe_sent=True, reason="the I/O thread of this process does not answer")
 
 
 class _Single:
@@ -113,6 +117,14 @@ class Multiplexer:
         else:
             batch.future.set_result([])
         return batch.future
+
+    def exchange(self, origin: Origin, requests: Sequence[Request], timeout: float) -> list[Answer]:
+        """Send requests as `submit_many` does, and wait for their answers."""
+        future = self.submit_many(origin, requests, timeout)
+        try:
+            return future.result(2 * timeout + QUEUE_LIMIT + GRACE)
+        except TimeoutError:  # only if the I/O thread itself is stuck
+            return [LOST] * len(requests)
 
     def renew(self, origin: Origin) -> None:
         """Let what comes for `origin` go over new connections; old ones drain and close."""

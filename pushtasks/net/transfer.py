@@ -9,8 +9,6 @@ from pushtasks.net.http import NO_HEADERS, Answer, Request, Response, Unanswered
 from pushtasks.net.origin import Origin
 from pushtasks.net.sockets import limit_unacknowledged
 
-#: Bytes of a response body that are kept. A longer one is cut, and its transfer ended there.
-BODY_KEPT: Final = 64 * 1024
 CONNECT_TIMEOUT: Final = 5.0
 #: Seconds of silence on a socket before the kernel asks whether the peer is still there, and
 #: between such questions: often enough for a NAT that forgets idle connections.
@@ -23,6 +21,12 @@ USER_TIMEOUT: Final = 10.0
 TRIED_OFTEN_ENOUGH: Final = "Connection died"
 #: Part of what libcurl logs of a stream that the server did not process.
 REFUSED: Final = b"refused"
+REASONS: Final = {
+    pycurl.E_OPERATION_TIMEDOUT: "no answer in time",
+    pycurl.E_COULDNT_CONNECT: "no connection",
+    pycurl.E_COULDNT_RESOLVE_HOST: "no such host",
+    pycurl.E_PEER_FAILED_VERIFICATION: "the server's certificate is not trusted",
+}
 #: Failures before a request could have left.
 NEVER_SENT: Final = frozenset(
     {
@@ -74,6 +78,7 @@ class Transfer(pycurl.Curl):
         "_connections",
         "_headers",
         "_kept",
+        "_limit",
         "_origin",
         "_position",
         "job",
@@ -89,6 +94,7 @@ class Transfer(pycurl.Curl):
         self._connections = connections
         self._body: list[bytes] = []
         self._kept = 0
+        self._limit = 0
         self._headers: dict[str, str] = {}
         self._position = 0
         self._refused = False
@@ -142,7 +148,11 @@ class Transfer(pycurl.Curl):
         else:
             self._position = 0
             self.setopt(pycurl.POSTFIELDSIZE, len(request.body))
-        self.setopt(pycurl.HTTPHEADER, request.headers)
+        self._limit = request.body_limit
+        try:
+            self.setopt(pycurl.HTTPHEADER, request.headers)
+        except UnicodeEncodeError:  # a collapse id may be any UTF-8
+            self.setopt(pycurl.HTTPHEADER, [line.encode() for line in request.headers])
         self.setopt(pycurl.TIMEOUT_MS, int(job.timeout * 1000))
         if request.method != "POST":
             self.setopt(pycurl.HTTPGET, 1)
@@ -166,8 +176,8 @@ class Transfer(pycurl.Curl):
         return Response(status, body, headers, self.getinfo(pycurl.RETRY_AFTER) or None)
 
     def failure(self, code: int, text: str) -> Answer:
-        """Return what libcurl's error means: no answer, or one that was cut at BODY_KEPT."""
-        if code == pycurl.E_WRITE_ERROR and self._kept > BODY_KEPT:
+        """Return what libcurl's error means: no answer, or one that was too long and is cut."""
+        if code == pycurl.E_WRITE_ERROR and self._kept > self._limit:
             return self.response()
         self.forget()
         maybe_sent = (
@@ -175,17 +185,18 @@ class Transfer(pycurl.Curl):
             and self.getinfo(pycurl.REQUEST_SIZE) > 0
             and "refused" not in text.lower()
         )
-        return Unanswered(maybe_sent, text or f"libcurl error {code}")
+        words = REASONS.get(code, "the connection was lost" if maybe_sent else "not sent")
+        return Unanswered(maybe_sent, f"{words} ({text or f'libcurl error {code}'})")
 
     def forget(self) -> None:
         """Drop what has come of a response."""
         self._body, self._kept, self._headers = [], 0, {}
 
     def _on_body(self, part: bytes) -> int | None:
-        if self._kept < BODY_KEPT:
-            self._body.append(part[: BODY_KEPT - self._kept])
+        if self._kept < self._limit:
+            self._body.append(part[: self._limit - self._kept])
         self._kept += len(part)
-        return 0 if self._kept > BODY_KEPT else None
+        return 0 if self._kept > self._limit else None
 
     def _on_header(self, line: bytes) -> None:
         name, _, value = line.decode("latin-1").partition(":")

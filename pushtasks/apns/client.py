@@ -1,0 +1,158 @@
+"""Sends notifications of one app at Apple, over connections that outlive the task."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from pydantic import SecretStr
+
+from pushtasks.apns import http2
+from pushtasks.apns.auth import ProviderToken
+from pushtasks.apns.certificate import ClientCertificate, load_certificate
+from pushtasks.apns.channels import Channels, Service
+from pushtasks.apns.notification import Notification
+from pushtasks.config import ApnsApp
+from pushtasks.errors import PushMaybeSent, PushNotSent
+from pushtasks.keyfiles import read_key_material
+from pushtasks.net.http import Answer, Request, Response
+from pushtasks.net.multiplexer import Multiplexer
+from pushtasks.net.origin import Origin
+from pushtasks.results import APNS, Verdict
+from pushtasks.retries import Before, rule_for
+from pushtasks.wire import apns_http2 as wire
+
+
+class Push(NamedTuple):
+    """One notification for one device."""
+
+    device_token: str
+    notification: Notification
+    apns_id: str
+
+
+class ApnsClient:
+    """One app in one environment, of one process."""
+
+    def __init__(self, app: ApnsApp, environment: str, multiplexer: Multiplexer) -> None:
+        """Read the app's key or certificate; nothing is opened yet.
+
+        Raises:
+            InvalidSettings: The key or certificate is missing, broken, expired or not Apple's kind.
+        """
+        self._app = app
+        self._environment = environment
+        self._multiplexer = multiplexer
+        self._provider_token = _provider_token(app)
+        self._origin = _origin(app, environment)
+
+    def send(self, pushes: Sequence[Push]) -> list[Verdict]:
+        """Send pushes and wait for what becomes of them, in the same order.
+
+        A reason that asks for a new provider token or a new connection has been heeded when this
+        returns; whether and when to try again is the caller's business.
+        """
+        authorization = self._authorization()
+        requests = _requests(pushes, authorization)
+        answers = self._multiplexer.exchange(self._origin, requests, self._app.timeout)
+        verdicts = [_verdict(answer, push) for answer, push in zip(answers, pushes, strict=True)]
+        self._heed(verdicts, authorization)
+        return verdicts
+
+    def channels(self, bundle_id: str | None = None) -> Channels:
+        """Return the broadcast channels of the app, or of another of the same team."""
+        return Channels(bundle_id or self._app.topic, self._exchange)
+
+    def _authorization(self) -> str | None:
+        return self._provider_token.authorization() if self._provider_token else None
+
+    def _heed(self, verdicts: list[Verdict], authorization: str | None) -> None:
+        asked = {rule_for(APNS, verdict).before for verdict in verdicts if verdict.reason}
+        if Before.NEW_TOKEN in asked and self._provider_token and authorization:
+            self._provider_token.renew(authorization)
+        if asked - {Before.NOTHING}:  # a connection remembers the token that it was told first
+            self._multiplexer.renew(self._origin)
+
+    def _exchange(self, service: Service, request: Request) -> Response:
+        authorization = self._authorization()
+        if authorization:
+            line = f"{wire.AUTHORIZATION}: {authorization}"
+            request = request._replace(headers=(line, *request.headers))
+        origin = _service_origin(self._origin, self._app, self._environment, service)
+        answer = self._multiplexer.exchange(origin, [request], self._app.timeout)[0]
+        if isinstance(answer, Response):
+            return answer
+        if answer.maybe_sent:
+            raise PushMaybeSent(f"{service.value} of app {self._app.name!r}: {answer.reason}")
+        raise PushNotSent(f"{service.value} of app {self._app.name!r}: {answer.reason}")
+
+
+def _requests(pushes: Sequence[Push], authorization: str | None) -> list[Request]:
+    """Make the requests; pushes that share a notification share its header lines."""
+    requests: list[Request] = []
+    notification: Notification | None = None
+    shared: tuple[str, ...] = ()
+    for push in pushes:
+        if push.notification is not notification:
+            notification = push.notification
+            shared = http2.headers(notification, authorization)
+        requests.append(
+            http2.request(shared, push.device_token, notification.payload, push.apns_id)
+        )
+    return requests
+
+
+def _verdict(answer: Answer, push: Push) -> Verdict:
+    if isinstance(answer, Response):
+        return http2.read_response(answer, push.apns_id)
+    return Verdict(None, answer.reason, push.apns_id, maybe_sent=answer.maybe_sent)
+
+
+def _provider_token(app: ApnsApp) -> ProviderToken | None:
+    if app.key is None:
+        return None
+    return ProviderToken(_material(app, "key", app.key), app.key_id or "", app.team_id or "")
+
+
+def _material(app: ApnsApp, name: str, value: SecretStr) -> bytes:
+    return read_key_material(value.get_secret_value(), setting=f"apns.{app.name}.{name}")
+
+
+def _origin(app: ApnsApp, environment: str) -> Origin:
+    origin = Origin(
+        url=app.server or f"https://{wire.HOSTS[environment]}:{wire.PORT}",
+        identity=f"{app.team_id}/{app.key_id}/{environment}",
+        ca_file=str(app.ca_file) if app.ca_file else None,
+        proxy=app.proxy.get_secret_value() if app.proxy else None,
+        connections=app.connections,
+        streams=app.streams,
+        resend=app.unanswered == "resend",
+    )
+    if app.certificate is None:
+        return origin
+    certificate = _certificate(app, app.certificate)
+    return replace(
+        origin,
+        identity=f"{certificate.fingerprint}/{environment}",
+        certificate=certificate.certificate_pem,
+        certificate_key=certificate.key_pem,
+    )
+
+
+def _certificate(app: ApnsApp, value: SecretStr) -> ClientCertificate:
+    key, password = app.certificate_key, app.certificate_password
+    return load_certificate(
+        _material(app, "certificate", value),
+        _material(app, "certificate_key", key) if key else None,
+        password.get_secret_value() if password else None,
+    )
+
+
+def _service_origin(origin: Origin, app: ApnsApp, environment: str, service: Service) -> Origin:
+    """Return where broadcasts go, or where channels are managed."""
+    if service is Service.BROADCAST:
+        url = app.broadcast_server or app.server
+        host, port = wire.BROADCAST_HOSTS[environment], wire.PORT
+    else:
+        url = app.channel_server or app.server
+        host, port = wire.CHANNEL_HOSTS[environment], wire.CHANNEL_PORTS[environment]
+    return replace(origin, url=url or f"https://{host}:{port}")

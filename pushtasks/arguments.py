@@ -1,0 +1,231 @@
+"""The arguments of the tasks: checked where a task is called, and again where it runs.
+
+A call refuses what would hold for every device. What is wrong with one device of a list is that
+device's own result, so that the others are sent.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pushtasks.apns.notification import (
+    Notification,
+    absolute_expiration,
+    apns_id,
+    device_token,
+    notification,
+)
+from pushtasks.errors import InvalidPush
+from pushtasks.fcm.message import Message, Target, check_size, message, target
+from pushtasks.masking import mask
+
+#: Devices of one `send_apns_many`, and of one list in `send_gcm`, whose result names each of them.
+APNS_MANY_LIMIT: Final = 1000
+GCM_LIST_LIMIT: Final = 10_000
+
+ENVIRONMENTS: Final = ("production", "sandbox")
+#: What an entry of `send_apns_many` may say for its own device.
+OVERRIDES: Final = (
+    "payload",
+    "topic",
+    "push_type",
+    "priority",
+    "expiration",
+    "collapse_id",
+    "apns_id",
+)
+
+Arguments = dict[str, Any]
+
+
+def bind(
+    name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Arguments:
+    """Return the arguments of a call by name.
+
+    Raises:
+        InvalidPush: One is missing, unknown or given twice.
+    """
+    parameters = inspect.signature(function).parameters
+    unknown = [key for key in kwargs if key not in parameters]
+    if unknown:
+        raise InvalidPush(f"{name} has no option {unknown[0]!r}: {_hint(unknown[0], parameters)}")
+    try:
+        return inspect.signature(function).bind(*args, **kwargs).arguments
+    except TypeError as error:
+        raise InvalidPush(f"{name}: {error}; it takes {', '.join(_public(parameters))}") from None
+
+
+def check_apns(arguments: Arguments, *, now: datetime) -> Arguments:
+    """Check the arguments of `send_apns`; a relative expiration comes back as an instant.
+
+    Raises:
+        InvalidPush: The push could not be sent; the message says why and what to do.
+    """
+    device_token(arguments["token"])
+    return check_shared_apns(arguments, now=now)
+
+
+def check_apns_many(arguments: Arguments, *, now: datetime) -> Arguments:
+    """Check what the devices of `send_apns_many` share.
+
+    Raises:
+        InvalidPush: None of the devices could be sent to.
+    """
+    tokens = arguments["tokens"]
+    if not isinstance(tokens, list | tuple):
+        raise InvalidPush(
+            f"tokens: {type(tokens).__name__} is no list; give a list of device tokens, or of"
+            " [token, {overrides}] pairs"
+        )
+    if len(tokens) > APNS_MANY_LIMIT:
+        raise InvalidPush(
+            f"tokens: {len(tokens)} devices are more than the {APNS_MANY_LIMIT} of one task;"
+            " call the task once for each slice"
+        )
+    return check_shared_apns(arguments, now=now)
+
+
+def check_shared_apns(arguments: Arguments, *, now: datetime) -> Arguments:
+    """Check everything of a push but its device."""
+    checked = {**arguments, "app": _app(arguments)}
+    environment = arguments.get("environment")
+    if environment is not None and environment not in ENVIRONMENTS:
+        raise InvalidPush(f"environment: {environment!r} is neither production nor sandbox")
+    if arguments.get("apns_id") is not None:
+        checked["apns_id"] = apns_id(arguments["apns_id"])
+    if arguments.get("expiration") is not None:
+        checked["expiration"] = absolute_expiration(arguments["expiration"], now=now)
+    apns_notification(checked, topic=None)
+    return checked
+
+
+def check_gcm(arguments: Arguments, *, now: datetime) -> Arguments:
+    """Check the arguments of `send_gcm`: one target, or a list of them.
+
+    Raises:
+        InvalidPush: No device could be sent to, or there are more than a result can name.
+    """
+    targets = arguments["registration_ids"]
+    if isinstance(targets, list | tuple):
+        if len(targets) > GCM_LIST_LIMIT:
+            raise InvalidPush(
+                f"registration_ids: {len(targets)} are more than the {GCM_LIST_LIMIT} whose results"
+                " fit into one; use send_gcm_many, which names only what went wrong"
+            )
+        return check_shared_gcm(arguments, now=now)
+    checked = check_shared_gcm(arguments, now=now)
+    check_size(message(arguments["payload"], now=now), target(targets))
+    return checked
+
+
+def check_gcm_many(arguments: Arguments, *, now: datetime) -> Arguments:
+    """Check what the devices of `send_gcm_many` share.
+
+    Raises:
+        InvalidPush: None of the devices could be sent to.
+    """
+    targets = arguments["registration_ids"]
+    if not isinstance(targets, list | tuple):
+        raise InvalidPush(
+            f"registration_ids: {type(targets).__name__} is no list; give a list, or use send_gcm"
+        )
+    return check_shared_gcm(arguments, now=now)
+
+
+def check_shared_gcm(arguments: Arguments, *, now: datetime) -> Arguments:
+    """Check everything of a message but its target."""
+    dry_run = arguments.get("dry_run", False)
+    if not isinstance(dry_run, bool):
+        raise InvalidPush(f"dry_run: {dry_run!r} is neither True nor False")
+    message(arguments["payload"], now=now)
+    return {**arguments, "app": _app(arguments)}
+
+
+def apns_notification(arguments: Mapping[str, Any], *, topic: str | None) -> Notification:
+    """Return the notification that arguments describe; `topic` stands in for one left out.
+
+    Raises:
+        InvalidPush: It breaks one of Apple's rules.
+    """
+    return notification(
+        arguments["payload"],
+        topic=arguments.get("topic") or topic,
+        push_type=arguments.get("push_type"),
+        priority=arguments.get("priority"),
+        expiration=absolute_expiration(arguments.get("expiration"), now=datetime.now(UTC)),
+        collapse_id=arguments.get("collapse_id"),
+    )
+
+
+def apns_entry(entry: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Take an entry of `send_apns_many` apart: the device token, and what holds for it alone.
+
+    Raises:
+        InvalidPush: It is neither a token nor a pair, or overrides what cannot be.
+    """
+    if not isinstance(entry, list | tuple):
+        return entry, {}
+    if len(entry) != 2 or not isinstance(entry[1], Mapping):  # noqa: PLR2004
+        raise InvalidPush(
+            f"entry of {len(entry)} items: must be a device token, or a pair of it and a dict of"
+            f" {', '.join(OVERRIDES)}"
+        )
+    token, overrides = entry
+    for key in overrides:
+        if key not in OVERRIDES:
+            raise InvalidPush(f"override {key!r} is unknown: {_hint(key, OVERRIDES)}")
+    return token, overrides
+
+
+def gcm_target(value: Any, common: Message) -> Target:
+    """Check one of a list of targets, and that the message fits it.
+
+    Raises:
+        InvalidPush: It is no target, or takes less than the message is.
+    """
+    checked = target(value)
+    check_size(common, checked)
+    return checked
+
+
+def shown_token(value: Any) -> str:
+    """Return what a result calls a device: what the caller called it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping) and len(value) == 1:
+        [(kind, name)] = value.items()
+        return f"{kind}:{name}"
+    return str(value)
+
+
+def masked(arguments: Mapping[str, Any]) -> str:
+    """Return arguments as logs and Flower may show them, without devices and payloads in full."""
+    shown = {key: _shown(key, value) for key, value in arguments.items() if key[0] != "_"}
+    return "{" + ", ".join(f"{key!r}: {value}" for key, value in shown.items()) + "}"
+
+
+def _shown(key: str, value: Any) -> str:
+    if key in {"tokens", "registration_ids"} and isinstance(value, list | tuple):
+        return f"<{len(value)} devices>"
+    if key in {"token", "registration_ids"}:
+        return repr(mask(shown_token(value)))
+    return "<payload>" if key == "payload" else repr(value)
+
+
+def _app(arguments: Mapping[str, Any]) -> str:
+    app = arguments.get("app", "default")
+    if not isinstance(app, str) or not app:
+        raise InvalidPush(f"app: {app!r} is no name; give the name of an app in the settings")
+    return app
+
+
+def _public(names: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    return [name for name in names if not name.startswith("_")]
+
+
+def _hint(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, _public(known), 1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_public(known))}"

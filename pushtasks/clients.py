@@ -1,0 +1,140 @@
+"""What one process owns: a multiplexer, and a client for each app that it has sent to.
+
+Everything is made on first use, and made anew where the process turns out to be another one: a
+fork copies memory, but no threads, and its copies of the sockets are the parent's.
+"""
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from celery import Celery, signals
+
+from pushtasks.apns.client import ApnsClient
+from pushtasks.config import current_settings
+from pushtasks.errors import InvalidSettings
+from pushtasks.fcm.client import FcmClient
+from pushtasks.net.multiplexer import DRAIN, Multiplexer
+
+Client = TypeVar("Client", ApnsClient, FcmClient)
+
+#: Seconds that a process which ends by itself waits for pushes in flight.
+LAST_DRAIN: Final = 1.0
+
+
+class _Process:
+    """The multiplexer and clients of one process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.multiplexer = Multiplexer()
+        self._clients: dict[tuple[object, ...], Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, key: tuple[object, ...], make: Callable[[], Client]) -> Client:
+        client: Client | None = self._clients.get(key)
+        if client is None:
+            with self._lock:
+                client = self._clients.get(key) or self._clients.setdefault(key, make())
+        return client
+
+
+_process: _Process | None = None
+_lock = threading.Lock()
+#: What a fork copied. It is kept, for to close libcurl's handles would end the parent's TLS.
+_inherited: list[_Process] = []
+
+
+def apns_client(celery_app: Celery, name: str, environment: str | None = None) -> ApnsClient:
+    """Return this process's client of an app at Apple.
+
+    Args:
+        celery_app: Whose settings to go by.
+        name: The app's name in the settings.
+        environment: `production` or `sandbox`, instead of the one in the settings.
+
+    Raises:
+        InvalidPush: There is no such app.
+        InvalidSettings: The settings, or the key or certificate they name, cannot be used.
+    """
+    app = current_settings(celery_app).apns_app(name)
+    environment = environment or app.environment
+    process = _current()
+
+    def make() -> ApnsClient:
+        with _naming(f"apns.{name}"):
+            return ApnsClient(app, environment, process.multiplexer)
+
+    return process.client((id(celery_app), "apns", name, environment), make)
+
+
+def fcm_client(celery_app: Celery, name: str) -> FcmClient:
+    """Return this process's client of a Firebase project.
+
+    Raises:
+        InvalidPush: There is no such app.
+        InvalidSettings: The settings, or the service account they name, cannot be used.
+    """
+    app = current_settings(celery_app).gcm_app(name)
+    process = _current()
+
+    def make() -> FcmClient:
+        with _naming(f"gcm.{name}"):
+            return FcmClient(app, process.multiplexer)
+
+    return process.client((id(celery_app), "gcm", name), make)
+
+
+def close(drain: float = LAST_DRAIN) -> None:
+    """Wait for what is in flight and close this process's connections; a next push opens others."""
+    global _process
+    with _lock:
+        process, _process = _process, None
+    if process is None:
+        return
+    if process.pid == os.getpid():
+        process.multiplexer.close(drain)
+    else:
+        _inherited.append(process)
+
+
+def _current() -> _Process:
+    global _process  # noqa: PLW0603
+    process = _process
+    if process is not None and process.pid == os.getpid():
+        return process
+    with _lock:
+        if _process is None or _process.pid != os.getpid():
+            if _process is not None:
+                _inherited.append(_process)
+            _process = _Process()
+        return _process
+
+
+@contextmanager
+def _naming(app: str) -> Iterator[None]:
+    """Let an error about an app's keys say which app it is."""
+    try:
+        yield
+    except InvalidSettings as error:
+        message = str(error)
+        raise InvalidSettings(message if app in message else f"{app}: {message}") from None
+
+
+def _forget_lock() -> None:
+    """Replace, in a forked process, a lock that another thread may have held at the fork."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
+def _close_with_worker(**_: object) -> None:
+    close(DRAIN)
+
+
+os.register_at_fork(after_in_child=_forget_lock)
+atexit.register(close)
+signals.worker_process_shutdown.connect(_close_with_worker)
+signals.worker_shutdown.connect(_close_with_worker)

@@ -1,0 +1,162 @@
+"""What becomes of pushes after one try: settled, or to be tried again."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
+from pushtasks.gathering import Gathering
+from pushtasks.masking import mask
+from pushtasks.progress import Progress
+from pushtasks.results import Action, Outcome, Provider, Result, Verdict
+from pushtasks.retries import pause_before, rule_for
+
+Push = TypeVar("Push")
+
+
+class Policy(NamedTuple):
+    """Whose pushes these are, and what that app's settings say of those that fail."""
+
+    provider: Provider
+    app: str
+    #: Tries after the first.
+    retries: int
+    #: Whether a push whose answer was lost goes out again.
+    resend: bool
+
+
+class Device(NamedTuple, Generic[Push]):
+    """A device of a list: its place there, what the caller calls it, and what it is to get."""
+
+    place: int
+    token: str
+    push: Push | InvalidPush
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What is to be tried again, after how many seconds, and what Celery is to show as reason."""
+
+    pause: float
+    error: PushError
+    #: Of a list: the places that are left.
+    places: list[int] = field(default_factory=list)
+
+
+def deliver_one(policy: Policy, progress: Progress, token: str, verdict: Verdict) -> Result | Later:
+    """Judge what became of a push to one device.
+
+    Raises:
+        PushNotSent: It is given up, and the provider has not taken it.
+        PushMaybeSent: It is given up, and the provider may have taken it.
+    """
+    outcome, pause = _settle(policy, progress, 0, verdict)
+    if outcome in {Outcome.ACCEPTED, Outcome.REJECTED}:
+        return _result(policy, token, verdict, outcome)
+    give_up = PushMaybeSent if outcome is Outcome.MAYBE_SENT else PushNotSent
+    count = progress.tries + 1
+    error = give_up(
+        f"{policy.provider} app {policy.app!r}, device {mask(token)}: {verdict.reason}"
+        f" (try {count} of {policy.retries + 1})"
+    )
+    if pause is None:
+        raise error
+    return Later(pause, error)
+
+
+def deliver_many(
+    policy: Policy,
+    progress: Progress,
+    devices: Sequence[Device[Push]],
+    send: Callable[[list[Push]], list[Verdict]],
+    gathering: Gathering,
+) -> Later | None:
+    """Send to the devices of a list, and gather what is settled.
+
+    Args:
+        policy: How to go about failures.
+        progress: Of the task; it learns which pushes may have been sent.
+        devices: Those that are left.
+        send: Sends pushes, and returns what came of each.
+        gathering: Takes each device that is settled.
+
+    Returns:
+        What is left for another try, if any.
+    """
+    ready: list[tuple[int, str]] = []
+    pushes: list[Push] = []
+    for place, token, push in devices:
+        if isinstance(push, InvalidPush):
+            gathering.add(place, _refused(policy, token, push))
+        else:
+            ready.append((place, token))
+            pushes.append(push)
+    left: dict[int, float] = {}
+    verdict = None
+    for (place, token), verdict in zip(ready, send(pushes) if pushes else [], strict=True):
+        if verdict.reason is None and verdict.canonical_id is None:
+            gathering.accept(place, token, verdict)
+            continue
+        outcome, pause = _settle(policy, progress, place, verdict)
+        if pause is None:
+            gathering.add(place, _result(policy, token, verdict, outcome))
+        else:
+            left[place], reason = pause, verdict.reason
+    if not left:
+        return None
+    count = progress.tries + 1
+    error = PushNotSent(
+        f"{policy.provider} app {policy.app!r}, {len(left)} of {len(devices)} devices: {reason}"
+        f" (try {count} of {policy.retries + 1})"
+    )
+    return Later(max(left.values()), error, list(left))
+
+
+def _settle(
+    policy: Policy, progress: Progress, place: int, verdict: Verdict
+) -> tuple[Outcome, float | None]:
+    """Return what became of a push, and the seconds until it is worth another try, if it is."""
+    if verdict.status is not None and verdict.reason is None:
+        return Outcome.ACCEPTED, None
+    rule = rule_for(policy.provider, verdict)
+    if rule.is_final:
+        return Outcome.REJECTED, None
+    if verdict.maybe_sent:
+        progress.maybe_sent.add(place)
+    outcome = Outcome.MAYBE_SENT if place in progress.maybe_sent else Outcome.NOT_SENT
+    limit = policy.retries if rule.limit is None else min(rule.limit, policy.retries)
+    if progress.tries < limit and (policy.resend or not verdict.maybe_sent):
+        chance = random.random()  # noqa: S311
+        return outcome, pause_before(rule, progress.tries, verdict.retry_after, chance)
+    if rule.action is Action.FIX_CONFIG:  # a remedy was tried, and did not help
+        outcome = Outcome.REJECTED
+    return outcome, None
+
+
+def _result(policy: Policy, token: str, verdict: Verdict, outcome: Outcome) -> Result:
+    action = rule_for(policy.provider, verdict).action
+    return Result(
+        provider=policy.provider,
+        app=policy.app,
+        token=token,
+        outcome=outcome,
+        action=Action.REPLACE_TOKEN if verdict.canonical_id else action,
+        status=verdict.status,
+        reason=verdict.reason,
+        message_id=verdict.message_id,
+        canonical_id=verdict.canonical_id,
+        dead_since=verdict.dead_since,
+    )
+
+
+def _refused(policy: Policy, token: str, error: InvalidPush) -> Result:
+    """Return the result of a device whose push could not even be made."""
+    return Result(
+        policy.provider,
+        policy.app,
+        token,
+        Outcome.REJECTED,
+        action=Action.FIX_REQUEST,
+        reason=str(error),
+    )

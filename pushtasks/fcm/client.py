@@ -1,0 +1,90 @@
+"""Sends messages of one Firebase project over connections that outlive the task."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pushtasks.config import GcmApp
+from pushtasks.errors import InvalidSettings
+from pushtasks.fcm import v1
+from pushtasks.fcm.auth import AccessToken
+from pushtasks.fcm.token_server import TokenUnavailable
+from pushtasks.keyfiles import read_key_material
+from pushtasks.net.http import Answer, Response
+from pushtasks.net.multiplexer import Multiplexer
+from pushtasks.net.origin import Origin
+from pushtasks.results import GCM, Verdict
+from pushtasks.retries import Before, rule_for
+from pushtasks.wire import fcm as wire
+
+
+class FcmClient:
+    """One project, of one process."""
+
+    def __init__(self, app: GcmApp, multiplexer: Multiplexer) -> None:
+        """Read the service account; nothing is fetched or opened yet.
+
+        Raises:
+            InvalidSettings: The service account is missing or broken.
+        """
+        self._app = app
+        self._multiplexer = multiplexer
+        ca_file = str(app.ca_file) if app.ca_file else None
+        proxy = app.proxy.get_secret_value() if app.proxy else None
+        self._access_token = AccessToken(
+            _service_account(app), ca_file=ca_file, proxy=proxy, timeout=app.timeout
+        )
+        self._path = v1.send_path(app.project or self._access_token.project_id)
+        self._origin = Origin(
+            url=app.server or wire.SERVER,
+            identity=self._access_token.project_id,
+            ca_file=ca_file,
+            proxy=proxy,
+            connections=app.connections,
+            streams=app.streams,
+            resend=app.unanswered == "resend",
+        )
+
+    def send(self, bodies: Sequence[bytes]) -> list[Verdict]:
+        """Send messages and wait for what becomes of them, in the same order.
+
+        An access token that Google refused has been forgotten when this returns; whether and when
+        to try again is the caller's business.
+
+        Args:
+            bodies: As `fcm.message.encode` makes them, one message each.
+
+        Raises:
+            InvalidSettings: Google refuses the service account.
+        """
+        try:
+            authorization = self._access_token.authorization(self._app.timeout)
+        except TokenUnavailable as error:
+            return [Verdict(None, str(error))] * len(bodies)
+        requests = [v1.request(self._path, body, authorization) for body in bodies]
+        answers = self._multiplexer.exchange(self._origin, requests, self._app.timeout)
+        verdicts = [_verdict(answer) for answer in answers]
+        if any(v.reason and rule_for(GCM, v).before is Before.NEW_TOKEN for v in verdicts):
+            self._access_token.renew(authorization)
+        return verdicts
+
+
+def _verdict(answer: Answer) -> Verdict:
+    if isinstance(answer, Response):
+        return v1.read_response(answer)
+    return Verdict(None, answer.reason, maybe_sent=answer.maybe_sent)
+
+
+def _service_account(app: GcmApp) -> dict[str, Any]:
+    setting = f"gcm.{app.name}.credentials"
+    material = read_key_material(app.credentials.get_secret_value(), setting=setting)
+    try:
+        account = json.loads(material)
+    except ValueError:
+        account = None
+    if not isinstance(account, dict):
+        raise InvalidSettings(
+            f"{setting}: no JSON object; give the file that Firebase hands out under Project"
+            " settings, Service accounts, Generate new private key"
+        )
+    return account

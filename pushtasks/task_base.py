@@ -1,0 +1,160 @@
+"""The base of all our tasks: arguments checked where they are called, masked wherever shown.
+
+Celery spells a task's arguments out in its messages, and from there in logs and in Flower. A task
+that is called through its object sends a masked spelling along; one that is called by name alone
+(`app.send_task`) does not, so the worker replaces what it was sent.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from numbers import Number
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+
+from celery import Task
+from celery.worker.request import Request
+
+from pushtasks.arguments import Arguments, bind, masked
+from pushtasks.config import current_settings
+from pushtasks.errors import InvalidPush, PushError
+from pushtasks.masking import mask
+from pushtasks.progress import Progress
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+    _Task = Task[Any, Any]
+else:
+    _Task = Task  # not a generic class when it runs
+
+#: Seconds; a task that waits longer goes back to the broker in between. Redis hands out again what
+#: was not done in its visibility timeout, of which this share is used.
+VISIBILITY_SHARE: Final = 0.5
+DEFAULT_VISIBILITY: Final = 600.0
+
+
+class MaskedRequest(Request):
+    """A received task whose arguments are never shown in full."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._argsrepr, self._kwargsrepr = self._masked()
+        self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
+
+    def _masked(self) -> tuple[str, str]:
+        try:
+            return "()", masked(bind(self.name, self.task.run, self.args, self.kwargs))
+        except InvalidPush:  # the task will say so itself
+            return "(…)", "{…}"
+
+
+class PushTask(_Task):
+    """What our tasks have in common."""
+
+    abstract = True
+    Request = f"{MaskedRequest.__module__}:{MaskedRequest.__qualname__}"
+    #: How often is up to the settings of the app that the push belongs to.
+    max_retries = None
+    acks_late = True
+    reject_on_worker_lost = True
+    serializer = "json"
+    #: Where calls go that nothing else routes: neither the caller nor the Celery app's task_routes.
+    home_queue: ClassVar[str] = "push"
+    #: Checks and completes the arguments; set by each task.
+    check: ClassVar[Callable[..., Arguments]]
+    #: `apns` or `gcm`.
+    provider: ClassVar[str]
+
+    def apply_async(  # type: ignore[override]
+        self, args: Any = None, kwargs: Any = None, **options: Any
+    ) -> "AsyncResult[Any]":
+        """Check the arguments, and send the task.
+
+        Raises:
+            InvalidPush: They could not be sent; nothing was handed to the broker.
+        """
+        arguments = self.checked(*(args or ()), **(kwargs or {}))
+        options.update(argsrepr="()", kwargsrepr=masked(arguments))
+        if not self._is_routed(options):
+            options["queue"] = self.home_queue
+        return super().apply_async((), arguments, **options)
+
+    def checked(self, *args: Any, **kwargs: Any) -> Arguments:
+        """Return the arguments by name, checked and complete.
+
+        Raises:
+            InvalidPush: They could not be sent.
+        """
+        arguments = bind(self.name, self.run, args, kwargs)
+        arguments = type(self).check(arguments, now=datetime.now(UTC))
+        settings = current_settings(self.app)
+        if settings.configured:  # a web process may know nothing of the workers' apps
+            find = settings.apns_app if self.provider == "apns" else settings.gcm_app
+            find(arguments["app"])
+        return arguments
+
+    def _is_routed(self, options: dict[str, Any]) -> bool:
+        if any(options.get(name) for name in ("queue", "exchange", "routing_key")):
+            return True
+        return bool(self.app.amqp.router.lookup_route(self.name))
+
+    def again(
+        self, arguments: Arguments, progress: Progress, pause: float, error: PushError
+    ) -> NoReturn:
+        """Have the task tried again after `pause` seconds; does not return.
+
+        The pause may be longer than the broker keeps a task from being handed out twice: then the
+        task comes back earlier, and `wait` sends it away again.
+
+        Args:
+            arguments: Those of the next try.
+            progress: What the next try goes on with; its time is set here.
+            pause: Seconds, as `retries.pause_before` gives them.
+            error: What Celery shows as the reason.
+        """
+        progress.tries += 1
+        progress.not_before = time.time() + pause
+        self._retry({**arguments, "_progress": progress.to_argument()}, pause, error)
+
+    def wait(self, arguments: Arguments, progress: Progress) -> None:
+        """Send the task away again if it has come before its time."""
+        left = progress.wait()
+        if left > 0 and not self.request.is_eager and not self.request.called_directly:
+            reason = PushError(f"the provider asked to wait {math.ceil(left)} s more")
+            self._retry({**arguments, "_progress": progress.to_argument()}, left, reason)
+
+    def _retry(self, arguments: Arguments, pause: float, error: PushError) -> NoReturn:
+        raise self.retry(
+            args=(), kwargs=arguments, countdown=min(pause, self._longest_pause()), exc=error
+        )
+
+    def _longest_pause(self) -> float:
+        options = self.app.conf.broker_transport_options or {}
+        return float(options.get("visibility_timeout", DEFAULT_VISIBILITY)) * VISIBILITY_SHARE
+
+
+class MaskedDict(dict[str, Any]):
+    """A result whose repr masks device tokens, at any depth.
+
+    Celery spells out every dict for its logs and events, whatever its repr is; but what is a
+    Number it prints as it prints itself.
+    """
+
+    def __repr__(self) -> str:
+        """Spell the dict out with masked device tokens."""
+        return repr(_masked(self))
+
+
+Number.register(MaskedDict)
+
+_MASKED_KEYS: Final = frozenset({"token", "canonical_id"})
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: mask(item) if key in _MASKED_KEYS and isinstance(item, str) else _masked(item)
+            for key, item in value.items()
+        }
+    return [_masked(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,185 @@
+"""The tasks: plain arguments in, a plain dict out; in between a try, and perhaps another later.
+
+Their names, `pushtasks.send_apns` and so on, stay as they are for ever. Each checks its arguments
+where it is called (`apply_async`, and so `.delay`) and again in the worker (`attempts`).
+"""
+
+from typing import Any, Final
+
+from pushtasks import arguments as checks
+from pushtasks import attempts
+from pushtasks.host import host_task
+from pushtasks.results import APNS, GCM
+from pushtasks.task_base import PushTask
+
+#: Where long lists wait, so that single pushes do not stand behind them.
+BULK_QUEUE: Final = "push.bulk"
+
+
+@host_task(
+    name="pushtasks.send_apns", base=PushTask, bind=True, provider=APNS, check=checks.check_apns
+)
+def send_apns(
+    self: PushTask,
+    token: str,
+    payload: Any,
+    *,
+    app: str = "default",
+    topic: str | None = None,
+    push_type: str | None = None,
+    priority: int | None = None,
+    expiration: Any = None,
+    collapse_id: str | None = None,
+    apns_id: str | None = None,
+    environment: str | None = None,
+    _progress: Any = None,
+) -> dict[str, Any]:
+    """Send one notification to one device at Apple.
+
+    Args:
+        token: The device token, hexadecimal text.
+        payload: The payload as a dict, `aps` beside custom keys; or a text to show, short for
+            `{"aps": {"alert": …}}`.
+        app: The app in the settings.
+        topic: Bundle id, instead of the app's own; the push type's suffix is added.
+        push_type: One of Apple's; left out, it follows from the payload.
+        priority: 10, 5 or 1.
+        expiration: Seconds from now (0: try once, store nothing), or an aware `datetime`.
+        collapse_id: At most 64 bytes; a newer notification with the same replaces the older.
+        apns_id: A UUID; left out, the task's id, which stays the same over all tries.
+        environment: `production` or `sandbox`, instead of the app's own.
+
+    Returns:
+        What became of it: see the README, "Results".
+
+    Raises:
+        InvalidPush: At the call: it could not be sent.
+        InvalidSettings: In the worker: the app's settings or keys cannot be used.
+        PushNotSent: In the worker, after all tries: the provider has not taken it.
+        PushMaybeSent: In the worker, after all tries: its answer was lost.
+    """
+    return attempts.to_apns_device(self, attempts.named(locals()))
+
+
+@host_task(
+    name="pushtasks.send_apns_many",
+    base=PushTask,
+    bind=True,
+    provider=APNS,
+    check=checks.check_apns_many,
+    home_queue=BULK_QUEUE,
+)
+def send_apns_many(
+    self: PushTask,
+    tokens: list[Any],
+    payload: Any,
+    *,
+    app: str = "default",
+    topic: str | None = None,
+    push_type: str | None = None,
+    priority: int | None = None,
+    expiration: Any = None,
+    collapse_id: str | None = None,
+    environment: str | None = None,
+    _progress: Any = None,
+) -> dict[str, Any]:
+    """Send a notification to up to 1000 devices at Apple; only those that need it are tried again.
+
+    Args:
+        tokens: Device tokens; or `[token, {overrides}]` pairs, which say for one device what
+            `payload`, `topic`, `push_type`, `priority`, `expiration`, `collapse_id` or `apns_id`
+            is instead.
+        payload: As of `send_apns`, and so are the other arguments.
+        app: The app in the settings.
+        topic: Bundle id, instead of the app's own.
+        push_type: One of Apple's.
+        priority: 10, 5 or 1.
+        expiration: Seconds from now, or an aware `datetime`.
+        collapse_id: At most 64 bytes.
+        environment: `production` or `sandbox`, instead of the app's own.
+
+    Returns:
+        Counts, and a dict of each device that was not simply accepted.
+
+    Raises:
+        InvalidPush: At the call: what the devices share could not be sent.
+        InvalidSettings: In the worker: the app's settings or keys cannot be used.
+    """
+    return attempts.to_apns_devices(self, attempts.named(locals()))
+
+
+def _send_gcm(
+    self: PushTask,
+    registration_ids: Any,
+    payload: Any,
+    *,
+    app: str = "default",
+    dry_run: bool = False,
+    _progress: Any = None,
+) -> dict[str, Any]:
+    """Send one message to one target at Google, or to each of a list.
+
+    Args:
+        registration_ids: A registration id, or `{"topic": …}`, `{"condition": …}`, `{"fid": …}`;
+            or a list of up to 10,000 of them.
+        payload: The message without its target, as a dict of FCM v1 fields or of legacy GCM fields;
+            or a text to show, short for `{"notification": {"body": …}}`.
+        app: The app in the settings.
+        dry_run: Let Google check the message and not deliver it.
+
+    Returns:
+        Of one target what became of it; of a list counts, and a dict of each in the same order.
+
+    Raises:
+        InvalidPush: At the call: it could not be sent.
+        InvalidSettings: In the worker: the app's settings or credentials cannot be used.
+        PushNotSent: In the worker, after all tries, one target only: Google has not taken it.
+        PushMaybeSent: In the worker, after all tries, one target only: its answer was lost.
+    """
+    return attempts.to_fcm(self, attempts.named(locals()))
+
+
+_gcm_options: Final[dict[str, Any]] = {
+    "base": PushTask,
+    "bind": True,
+    "provider": GCM,
+    "check": checks.check_gcm,
+}
+send_gcm = host_task(name="pushtasks.send_gcm", **_gcm_options)(_send_gcm)
+#: The same by its younger name.
+send_fcm = host_task(name="pushtasks.send_fcm", **_gcm_options)(_send_gcm)
+
+
+@host_task(
+    name="pushtasks.send_gcm_many",
+    base=PushTask,
+    bind=True,
+    provider=GCM,
+    check=checks.check_gcm_many,
+    home_queue=BULK_QUEUE,
+)
+def send_gcm_many(
+    self: PushTask,
+    registration_ids: list[Any],
+    payload: Any,
+    *,
+    app: str = "default",
+    dry_run: bool = False,
+    _progress: Any = None,
+) -> dict[str, Any]:
+    """Send a message to any number of targets at Google; only what needs it is tried again.
+
+    Args:
+        registration_ids: A list of what `send_gcm` takes.
+        payload: As of `send_gcm`.
+        app: The app in the settings.
+        dry_run: Let Google check the messages and not deliver them.
+
+    Returns:
+        Counts, and a dict of each target that was not simply accepted.
+
+    Raises:
+        InvalidPush: At the call: what the targets share could not be sent.
+        InvalidSettings: In the worker: the app's settings or credentials cannot be used.
+    """
+    return attempts.to_fcm_many(self, attempts.named(locals()))
