@@ -33,7 +33,7 @@ class ServiceAccount:
     email: str
     key_id: str
     public_key: RSAPublicKey
-    #: The address of our token endpoint, which assertions are made out to.
+    #: The address of our token endpoint.
     token_uri: str
 
 
@@ -82,7 +82,7 @@ class AccessTokens:
                 assertion,
                 account.public_key,
                 algorithms=["RS256"],
-                audience=account.token_uri,
+                audience=[account.token_uri, wire.TOKEN_URI],
                 issuer=account.email,
                 leeway=CLOCK_SKEW,
                 options={"require": ["iss", "aud", "iat", "exp", "scope"]},

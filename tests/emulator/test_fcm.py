@@ -95,6 +95,11 @@ def test_a_sound_assertion_earns_an_access_token(unauthorized):
     assert (answered["expires_in"], answered["token_type"]) == (3599, "Bearer")
 
 
+def test_an_assertion_may_be_made_out_to_google(unauthorized):
+    assertion = unauthorized.assertion(aud="https://oauth2.googleapis.com/token")
+    assert unauthorized.token(assertion)[0] == 200
+
+
 def test_a_wider_scope_will_do(unauthorized):
     scope = "https://www.googleapis.com/auth/cloud-platform openid"
     assert unauthorized.token(unauthorized.assertion(scope=scope))[0] == 200
@@ -104,7 +109,7 @@ def test_a_wider_scope_will_do(unauthorized):
     "changes",
     [
         {"iss": "somebody@else"},
-        {"aud": "https://oauth2.googleapis.com/token"},
+        {"aud": "https://example.com/token"},
         {"scope": "openid"},
         {"scope": None},
         {"exp": None},
