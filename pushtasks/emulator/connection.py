@@ -20,7 +20,7 @@ class BaseConnection(asyncio.Protocol):
         self._traffic = service.traffic
         self._service = service
         self._loop = asyncio.get_running_loop()
-        #: Requests begun so far.
+        #: Requests that were read to their end.
         self._requests = 0
         self._is_silent = False
         self._is_closing = False

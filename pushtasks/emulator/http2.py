@@ -7,8 +7,6 @@ a timer of the event loop, so a thousand of them run side by side.
 import asyncio
 from typing import Final
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -21,102 +19,18 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError, StreamClosedError
-from h2.settings import SettingCodes, Settings
+from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
 from pushtasks.emulator.connection import BaseConnection
-from pushtasks.emulator.exchange import BODY_LIMIT, Answer, Request, Service
+from pushtasks.emulator.exchange import Answer, Service
+from pushtasks.emulator.http2_frames import Frames, Stream, is_malformed
 
 #: Seconds between the last answer after a GOAWAY and the end of the connection: closed at once,
 #: with data of the client unread, TCP would take back what is still on its way.
 LINGER: Final = 0.25
 #: Bytes that a client may send before it needs our leave; the protocol begins with 65,535.
 CONNECTION_WINDOW: Final = 2**24
-#: Streams between two clearances of those that are over.
-CLEARANCE: Final = 256
-#: The SETTINGS seen of APNs (jchambers/pushy, issue 878).
-HEADER_LIST_LIMIT: Final = 8000
-PSEUDO_HEADERS: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
-#: Headers of HTTP/1.1 that HTTP/2 does not have.
-CONNECTION_HEADERS: Final = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
-)
-#: h2 would insist on `:authority`, which APNs does not; `is_malformed` checks the rest.
-CONFIG: Final = H2Configuration(
-    client_side=False,
-    header_encoding=None,
-    validate_inbound_headers=False,
-    normalize_inbound_headers=False,
-    validate_outbound_headers=False,
-    normalize_outbound_headers=False,
-)
-
-
-class _Frames(H2Connection):
-    """h2, but for the limit of streams.
-
-    h2 takes a stream too many for the end of the connection and counts all streams anew for each
-    that opens. Providers refuse just that stream, and we keep count ourselves.
-    """
-
-    def __init__(self, streams: int) -> None:
-        super().__init__(CONFIG)
-        self.local_settings = Settings(
-            client=False,
-            initial_values={
-                SettingCodes.MAX_CONCURRENT_STREAMS: streams,
-                SettingCodes.MAX_HEADER_LIST_SIZE: HEADER_LIST_LIMIT,
-            },
-        )
-        self.decoder.max_header_list_size = HEADER_LIST_LIMIT
-        self._begun = 0
-
-    @property
-    def open_inbound_streams(self) -> int:
-        """Never too many; now and then, let h2 drop those that are over."""
-        self._begun += 1
-        if self._begun % CLEARANCE == 0:
-            self._open_streams(1)
-        return 0
-
-
-class _Stream:
-    """A request on its way in, or its answer on its way out."""
-
-    __slots__ = ("body", "headers", "length", "timer")
-
-    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
-        self.headers = headers
-        self.body = b""
-        self.length = 0
-        self.timer: asyncio.TimerHandle | None = None
-
-    def receive(self, data: bytes) -> None:
-        """Take in a part of the body."""
-        self.length += len(data)
-        if len(self.body) < BODY_LIMIT:
-            self.body = (self.body + data)[:BODY_LIMIT] if self.body else data[:BODY_LIMIT]
-
-    def request(self) -> Request:
-        """Return the request, once it has ended."""
-        fields = {name.decode("latin-1"): text.decode("latin-1") for name, text in self.headers}
-        has_duplicates = len(fields) != len(self.headers)
-        method, path = fields.pop(":method"), fields.pop(":path")
-        del fields[":scheme"]
-        if ":authority" in fields:
-            fields["host"] = fields.pop(":authority")
-        return Request(method, path, fields, self.body, self.length, has_duplicates)
-
-
-def is_malformed(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Return whether HTTP/2 itself forbids these request headers (RFC 9113, section 8)."""
-    names = [name for name, _ in headers]
-    pseudo = {name for name in names if name.startswith(b":")}
-    return (
-        not {b":method", b":path", b":scheme"} <= pseudo <= PSEUDO_HEADERS
-        or not CONNECTION_HEADERS.isdisjoint(names)
-        or any(name != name.lower() for name in names)
-    )
 
 
 class Http2Connection(BaseConnection):
@@ -124,7 +38,9 @@ class Http2Connection(BaseConnection):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
+        #: Streams that the client has opened, those refused included.
+        self._begun = 0
         #: What the client's windows have not let out yet, by stream.
         self._unsent: dict[int, memoryview] = {}
         #: The stream named in our GOAWAY; those above it do not exist.
@@ -140,7 +56,7 @@ class Http2Connection(BaseConnection):
         super().connection_made(transport)
         self._take_cap()
         self._announced = self._limit()
-        self._h2 = _Frames(self._announced)
+        self._h2 = Frames(self._announced)
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(CONNECTION_WINDOW - 65_535)
         self._flush()
@@ -160,12 +76,7 @@ class Http2Connection(BaseConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         super().connection_lost(exc)
-        for stream in self._streams.values():
-            if stream.timer is not None:
-                stream.timer.cancel()
-        self._traffic.streams_closed(len(self._streams))
-        self._streams.clear()
-        self._unsent.clear()
+        self._forget_all()
 
     # Called by others ---------------------------------------------------------------------------
 
@@ -198,17 +109,17 @@ class Http2Connection(BaseConnection):
         if is_malformed(event.headers):
             self._h2.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
             return
-        self._requests += 1
+        self._begun += 1
         refuse = self._faults.refuse
         if len(self._streams) >= self._announced or (
-            refuse is not None and self._requests % refuse.value == 0 and refuse.take()
+            refuse is not None and self._begun % refuse.value == 0 and refuse.take()
         ):
             self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
             return
-        self._streams[stream_id] = _Stream(event.headers)
+        self._streams[stream_id] = Stream(event.headers)
         self._traffic.stream_opened()
         goaway = self._faults.goaway
-        if goaway is not None and self._requests % goaway.value.every == 0 and goaway.take():
+        if goaway is not None and self._begun % goaway.value.every == 0 and goaway.take():
             self._say_goaway(stream_id, goaway.value.body)
 
     def _data_received(self, event: DataReceived) -> None:
@@ -222,12 +133,12 @@ class Http2Connection(BaseConnection):
         stream = self._streams.get(stream_id)
         if stream is None or self._is_closing:
             return
+        self._requests += 1
         answer = self._session.answer(stream.request())
-        reset, delay = self._faults.reset, self._faults.delay
-        if reset is not None and self._requests >= reset.value and reset.take():
+        if self._is_to_reset():
             self.abort()
-        elif delay is not None and delay.take():
-            stream.timer = self._loop.call_later(delay.value, self._answer_late, stream_id, answer)
+        elif (delay := self._delay()) is not None:
+            stream.timer = self._loop.call_later(delay, self._answer_late, stream_id, answer)
         else:
             self._answer(stream_id, answer)
 
@@ -285,6 +196,14 @@ class Http2Connection(BaseConnection):
         self._unsent.pop(stream_id, None)
         self._traffic.streams_closed()
 
+    def _forget_all(self) -> None:
+        for stream in self._streams.values():
+            if stream.timer is not None:
+                stream.timer.cancel()
+        self._traffic.streams_closed(len(self._streams))
+        self._streams.clear()
+        self._unsent.clear()
+
     def _flush(self) -> None:
         """Write what has gathered, and end the connection if that was the last of it."""
         self._flush_is_due = False
@@ -304,6 +223,7 @@ class Http2Connection(BaseConnection):
     def _close(self) -> None:
         """End the connection after what is to be said."""
         self._is_closing = True
+        self._forget_all()
         self._transport.write(self._h2.data_to_send())
         self._transport.close()
 

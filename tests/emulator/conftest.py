@@ -81,7 +81,10 @@ class Http2Client:
         self.socket.sendall(self.h2.data_to_send())
 
     def submit(self, path, headers=(), body=b"{}", *, method="POST"):
-        """Open a stream, whatever the limit, and return its id; `flush` sends it."""
+        """Open a stream, whatever the limit, and return its id; `flush` sends it.
+
+        With None for a body, the stream stays open for one.
+        """
         stream_id = self.h2.get_next_available_stream_id()
         self.streams[stream_id] = Answered()
         fields = [
@@ -93,7 +96,7 @@ class Http2Client:
         ]
         self.h2.remote_settings.max_concurrent_streams, limit = 2**31, self.max_streams
         self.h2.remote_settings.acknowledge()
-        self.h2.send_headers(stream_id, fields, end_stream=not body)
+        self.h2.send_headers(stream_id, fields, end_stream=body == b"")
         self.h2.remote_settings.max_concurrent_streams = limit
         self.h2.remote_settings.acknowledge()
         if body:

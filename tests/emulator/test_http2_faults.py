@@ -64,6 +64,29 @@ def test_a_reset_takes_the_answers_with_it(emulator, apns):
     assert emulator.control("GET", "/received/count") == {"count": 3}
 
 
+def test_a_reset_counts_requests_that_were_read_to_their_end(emulator, apns):
+    emulator.control("DELETE", "/received")
+    fault(emulator, reset_after=3)
+    headers = apns.push_headers()
+    numbers = [apns.submit(f"/3/device/{DEVICE}", headers, None) for _ in range(4)]
+    for number in numbers:
+        apns.h2.send_data(number, b"{}", end_stream=True)
+    apns.flush()
+    with pytest.raises(ConnectionResetError):
+        apns.drain()
+    assert emulator.control("GET", "/received/count") == {"count": 2}
+
+
+def test_a_client_that_says_goaway_is_left_alone(emulator, apns):
+    fault(emulator, delay=0.05)
+    apns.push_many(3)
+    apns.h2.close_connection()
+    apns.flush()
+    with pytest.raises(EOFError):
+        apns.read_until(lambda: False)
+    assert emulator.control("GET", "/stats")["apns"]["in_flight"] == 0
+
+
 def test_a_reset_may_strike_once(emulator, connect):
     fault(emulator, reset_after=1, times=1)
     first, second = connect(), connect()
