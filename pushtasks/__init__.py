@@ -5,8 +5,13 @@ from pushtasks import send_apns
 send_apns.delay(device_token, {"aps": {"alert": "Hello"}})
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from pushtasks.errors import InvalidPush, InvalidSettings, PushError, PushMaybeSent, PushNotSent
-from pushtasks.tasks import send_apns, send_apns_many, send_fcm, send_gcm, send_gcm_many
+
+if TYPE_CHECKING:
+    from pushtasks.tasks import send_apns, send_apns_many, send_fcm, send_gcm, send_gcm_many
 
 __all__ = [
     "InvalidPush",
@@ -20,3 +25,10 @@ __all__ = [
     "send_gcm",
     "send_gcm_many",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the tasks when one is asked for: they bring Celery, libcurl and Google's library."""
+    if name in __all__:
+        return getattr(import_module("pushtasks.tasks"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

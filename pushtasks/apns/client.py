@@ -43,7 +43,8 @@ class ApnsClient:
         self._environment = environment
         self._multiplexer = multiplexer
         self._provider_token = _provider_token(app)
-        self._origin = _origin(app, environment)
+        #: Where pushes go, and over whose connections.
+        self.origin = _origin(app, environment)
 
     def send(self, pushes: Sequence[Push]) -> list[Verdict]:
         """Send pushes and wait for what becomes of them, in the same order.
@@ -53,7 +54,7 @@ class ApnsClient:
         """
         authorization = self._authorization()
         requests = _requests(pushes, authorization)
-        answers = self._multiplexer.exchange(self._origin, requests, self._app.timeout)
+        answers = self._multiplexer.exchange(self.origin, requests, self._app.timeout)
         verdicts = [_verdict(answer, push) for answer, push in zip(answers, pushes, strict=True)]
         self._heed(verdicts, authorization)
         return verdicts
@@ -70,14 +71,14 @@ class ApnsClient:
         if Before.NEW_TOKEN in asked and self._provider_token and authorization:
             self._provider_token.renew(authorization)
         if asked - {Before.NOTHING}:  # a connection remembers the token that it was told first
-            self._multiplexer.renew(self._origin)
+            self._multiplexer.renew(self.origin)
 
     def _exchange(self, service: Service, request: Request) -> Response:
         authorization = self._authorization()
         if authorization:
             line = f"{wire.AUTHORIZATION}: {authorization}"
             request = request._replace(headers=(line, *request.headers))
-        origin = _service_origin(self._origin, self._app, self._environment, service)
+        origin = _service_origin(self.origin, self._app, self._environment, service)
         answer = self._multiplexer.exchange(origin, [request], self._app.timeout)[0]
         if isinstance(answer, Response):
             return answer

@@ -32,10 +32,11 @@ class FcmClient:
         ca_file = str(app.ca_file) if app.ca_file else None
         proxy = app.proxy.get_secret_value() if app.proxy else None
         self._access_token = AccessToken(
-            _service_account(app), ca_file=ca_file, proxy=proxy, timeout=app.timeout
+            service_account(app), ca_file=ca_file, proxy=proxy, timeout=app.timeout
         )
         self._path = v1.send_path(app.project or self._access_token.project_id)
-        self._origin = Origin(
+        #: Where messages go, and over whose connections.
+        self.origin = Origin(
             url=app.server or wire.SERVER,
             identity=self._access_token.project_id,
             ca_file=ca_file,
@@ -62,7 +63,7 @@ class FcmClient:
         except TokenUnavailable as error:
             return [Verdict(None, str(error))] * len(bodies)
         requests = [v1.request(self._path, body, authorization) for body in bodies]
-        answers = self._multiplexer.exchange(self._origin, requests, self._app.timeout)
+        answers = self._multiplexer.exchange(self.origin, requests, self._app.timeout)
         verdicts = [_verdict(answer) for answer in answers]
         if any(v.reason and rule_for(GCM, v).before is Before.NEW_TOKEN for v in verdicts):
             self._access_token.renew(authorization)
@@ -75,7 +76,12 @@ def _verdict(answer: Answer) -> Verdict:
     return Verdict(None, answer.reason, maybe_sent=answer.maybe_sent)
 
 
-def _service_account(app: GcmApp) -> dict[str, Any]:
+def service_account(app: GcmApp) -> dict[str, Any]:
+    """Return the content of the service account's JSON file.
+
+    Raises:
+        InvalidSettings: It is missing or no JSON object.
+    """
     setting = f"gcm.{app.name}.credentials"
     material = read_key_material(app.credentials.get_secret_value(), setting=setting)
     try:
