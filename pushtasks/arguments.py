@@ -195,6 +195,8 @@ def shown_token(value: Any) -> str:
     """Return what a result calls a device: what the caller called it."""
     if isinstance(value, str):
         return value
+    if isinstance(value, list | tuple) and value:
+        return shown_token(value[0])
     if isinstance(value, Mapping) and len(value) == 1:
         [(kind, name)] = value.items()
         return f"{kind}:{name}"

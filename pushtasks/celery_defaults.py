@@ -17,6 +17,7 @@ __all__ = [
     "result_serializer",
     "task_acks_late",
     "task_create_missing_queues",
+    "task_default_queue",
     "task_reject_on_worker_lost",
     "task_routes",
     "task_send_sent_event",
@@ -55,6 +56,9 @@ task_routes = {
     "pushtasks.*": {"queue": "push"},
 }
 task_create_missing_queues = True
+# Not Celery's own default, `celery`: on a broker that is shared with another Celery app, that app's
+# tasks wait there, and are none of our workers' business.
+task_default_queue = "push"
 
 # What Flower shows.
 worker_send_task_events = True

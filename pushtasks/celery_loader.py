@@ -83,10 +83,7 @@ def completed(
         "result_backend": _result_backend(settings, environ),
         "worker_concurrency": _number(environ, "PUSHTASKS_WORKER_CONCURRENCY")
         or CONCURRENCY.get(pool),
-        "task_queues": [
-            *(Queue(name, Exchange(name, "direct"), routing_key=name) for name in QUEUES),
-            Queue(settings.get("task_default_queue", "celery")),
-        ],
+        "task_queues": [Queue(name, Exchange(name, "direct"), routing_key=name) for name in QUEUES],
         **settings,
         **_transport_options(settings, environ),
         # Celery goes by this setting when it meets `-P prefork`, its word for "no choice made".

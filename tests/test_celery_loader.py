@@ -103,10 +103,8 @@ def test_transport_options_of_ones_own_are_added_to():
     }
 
 
-def test_a_worker_listens_to_all_queues_and_to_the_default_one():
-    def names(**settings):
-        return [queue.name for queue in complete(settings)["task_queues"]]
+def test_a_worker_listens_to_our_queues_unless_others_are_set():
+    names = [queue.name for queue in complete({})["task_queues"]]
 
-    assert names() == ["push", "push.bulk", "push.feedback", "celery"]
-    assert names(task_default_queue="mine") == ["push", "push.bulk", "push.feedback", "mine"]
+    assert names == ["push", "push.bulk", "push.feedback"]
     assert complete({"task_queues": []})["task_queues"] == []
