@@ -156,9 +156,9 @@ def pause_before(rule: Rule, tries: int, retry_after: float | None, chance: floa
     Args:
         rule: What its failure means; not final.
         tries: How often it has been tried again already, from 0.
-        retry_after: Seconds that the provider asks for; never undercut.
+        retry_after: Seconds that the provider asks for, instead of the rule's pause; never undercut.
         chance: From 0 to 1, what spreads the pauses.
     """
-    first = rule.pause or 0.0
+    first = (rule.pause if retry_after is None else retry_after) or 0.0
     pause = first * 2**tries if first else float(2 ** (tries - 1) if tries else 0)
     return max(min(pause, LONGEST_PAUSE), retry_after or 0.0) * (1 + JITTER * chance)

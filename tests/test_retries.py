@@ -144,6 +144,12 @@ def test_a_new_connection_is_used_at_once_and_then_less_eagerly():
     assert [pause_before(rule, tries, None, 0.0) for tries in range(4)] == [0, 1, 2, 4]
 
 
+def test_a_provider_that_names_a_time_is_asked_then_and_later_if_that_does_not_help():
+    rule = rule_for(APNS, Verdict(503, "ServiceUnavailable"))
+
+    assert [pause_before(rule, tries, 1.0, 0.0) for tries in range(4)] == [1, 2, 4, 8]
+
+
 def test_an_oauth_token_is_renewed_once_only():
     assert rule_for(GCM, Verdict(401, "UNAUTHENTICATED")).limit == 1
 
