@@ -156,7 +156,7 @@ def pause_before(rule: Rule, tries: int, retry_after: float | None, chance: floa
     Args:
         rule: What its failure means; not final.
         tries: How often it has been tried again already, from 0.
-        retry_after: Seconds that the provider asks for, instead of the rule's pause; never undercut.
+        retry_after: Seconds that the provider asks for instead; never undercut.
         chance: From 0 to 1, what spreads the pauses.
     """
     first = (rule.pause if retry_after is None else retry_after) or 0.0
