@@ -115,6 +115,7 @@ class Http2Connection(BaseConnection):
             refuse is not None and self._begun % refuse.value == 0 and refuse.take()
         ):
             self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            self._traffic.stream_refused()
             return
         self._streams[stream_id] = Stream(event.headers)
         self._traffic.stream_opened()

@@ -31,6 +31,7 @@ class Traffic:
         """Begin to count anew; what is open and in flight stays so."""
         self._opened = 0
         self._goaways = 0
+        self._refused = 0
         self._peak = self._in_flight
         self._since = time.monotonic()
         self._busy = 0.0
@@ -61,6 +62,10 @@ class Traffic:
         """Note a GOAWAY."""
         self._goaways += 1
 
+    def stream_refused(self) -> None:
+        """Note a stream that was refused unread."""
+        self._refused += 1
+
     def provider_token_seen(self, encoded: str) -> None:
         """Note a JWT that was not in use on its connection before."""
         digest = hashlib.sha256(encoded.encode()).hexdigest()
@@ -78,6 +83,7 @@ class Traffic:
             "most_in_flight": self._peak,
             "mean_in_flight": self._stream_seconds / self._busy if self._busy else 0.0,
             "goaways": self._goaways,
+            "refused": self._refused,
             "provider_tokens": len(self._provider_tokens),
             "provider_token_hashes": list(self._provider_tokens),
         }
