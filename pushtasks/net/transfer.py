@@ -21,11 +21,17 @@ USER_TIMEOUT: Final = 10.0
 TRIED_OFTEN_ENOUGH: Final = "Connection died"
 #: Part of what libcurl logs of a stream that the server did not process.
 REFUSED: Final = b"refused"
+#: What it says when a proxy did not let a connection through.
+NO_TUNNEL: Final = "CONNECT tunnel failed"
+#: CURLE_PROXY, which pycurl does not name.
+E_PROXY: Final = 97
 REASONS: Final = {
     pycurl.E_OPERATION_TIMEDOUT: "no answer in time",
     pycurl.E_COULDNT_CONNECT: "no connection",
     pycurl.E_COULDNT_RESOLVE_HOST: "no such host",
+    pycurl.E_COULDNT_RESOLVE_PROXY: "no such proxy",
     pycurl.E_PEER_FAILED_VERIFICATION: "the server's certificate is not trusted",
+    pycurl.E_SSL_CONNECT_ERROR: "no TLS",
 }
 #: Failures before a request could have left.
 NEVER_SENT: Final = frozenset(
@@ -33,14 +39,18 @@ NEVER_SENT: Final = frozenset(
         pycurl.E_COULDNT_CONNECT,
         pycurl.E_COULDNT_RESOLVE_HOST,
         pycurl.E_COULDNT_RESOLVE_PROXY,
+        E_PROXY,
         pycurl.E_PEER_FAILED_VERIFICATION,
         pycurl.E_SSL_CACERT_BADFILE,
         pycurl.E_SSL_CERTPROBLEM,
         pycurl.E_SSL_CONNECT_ERROR,
-        pycurl.E_UNSUPPORTED_PROTOCOL,
         pycurl.E_URL_MALFORMAT,
     }
 )
+
+
+#: What setting up a transfer raises if there is a character that libcurl cannot take.
+UNUSABLE: Final = (pycurl.error, ValueError)
 
 
 class Sink(Protocol):
@@ -81,6 +91,7 @@ class Transfer(pycurl.Curl):
         "_limit",
         "_origin",
         "_position",
+        "_refused",
         "job",
         "started",
     )
@@ -166,6 +177,17 @@ class Transfer(pycurl.Curl):
         request = self.job.request if self.job else None
         return request is not None and request.method == "POST" and not request.wanted_headers
 
+    @property
+    def has_left(self) -> bool:
+        """Whether anything of the request has been handed to a connection."""
+        return bool(self.getinfo(pycurl.REQUEST_SIZE) > 0)
+
+    def unload(self) -> Job:
+        """Return the job, which is over here; there must be one."""
+        job, self.job = self.job, None
+        assert job is not None  # noqa: S101 - the caller's promise
+        return job
+
     def response(self) -> Response:
         """Return the response that has come, and forget it."""
         status = self.getinfo(pycurl.RESPONSE_CODE)
@@ -182,11 +204,12 @@ class Transfer(pycurl.Curl):
         self.forget()
         maybe_sent = (
             code not in NEVER_SENT
-            and self.getinfo(pycurl.REQUEST_SIZE) > 0
+            and self.has_left
             and "refused" not in text.lower()
+            and not text.startswith(NO_TUNNEL)
         )
-        words = REASONS.get(code, "the connection was lost" if maybe_sent else "not sent")
-        return Unanswered(maybe_sent, f"{words} ({text or f'libcurl error {code}'})")
+        otherwise = "the connection was lost" if maybe_sent else "not sent"
+        return Unanswered(maybe_sent, explain(code, text, otherwise))
 
     def forget(self) -> None:
         """Drop what has come of a response."""
@@ -228,6 +251,11 @@ class Transfer(pycurl.Curl):
         limit_unacknowledged(descriptor, USER_TIMEOUT)
         self._connections.opened()
         return int(pycurl.SOCKOPT_OK)
+
+
+def explain(code: int, text: str, otherwise: str) -> str:
+    """Return libcurl's error in words of ours, `otherwise` if there are none, and its own."""
+    return f"{REASONS.get(code, otherwise)} ({text or f'libcurl error {code}'})"
 
 
 ACCEPTED: Final = Response(200)
