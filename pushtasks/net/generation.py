@@ -17,9 +17,10 @@ from typing import Any, Final, cast
 
 import pycurl
 
-from pushtasks.net.http import Answer
+from pushtasks.net.http import Answer, Response
 from pushtasks.net.origin import Origin
-from pushtasks.net.transfer import TRIED_OFTEN_ENOUGH, Job, Transfer
+from pushtasks.net.patience import Patience
+from pushtasks.net.transfer import TRIED_OFTEN_ENOUGH, UNUSABLE, Job, Transfer, explain
 from pushtasks.net.window import Window
 
 MULTIPLEX: Final = 2
@@ -33,13 +34,9 @@ ACTIONS: Final = {
     selectors.EVENT_WRITE: pycurl.CSELECT_OUT,
     selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
 }
-#: Seconds without any answer after which connections count as silent: at least PATIENCE, and so
-#: many times the slowest answer of late, but no more than PATIENCE_LIMIT.
-PATIENCE: Final = 1.5
-PATIENCE_FACTOR: Final = 4.0
-PATIENCE_LIMIT: Final = 10.0
-#: How much of the slowest answer is remembered from one answer to the next.
-SLOWEST_KEPT: Final = 0.99
+OK: Final = 200
+#: Less than the number of any connection.
+NONE: Final = -1
 CLOSED: Final = "the connection was closed before an answer came"
 
 #: What `info_read` returns of a multi handle that holds nothing but transfers.
@@ -49,23 +46,29 @@ Ended = tuple[int, list[Transfer], list[tuple[Transfer, int, str]]]
 class Generation:
     """Connections to one origin, and the requests in flight over them."""
 
-    def __init__(self, origin: Origin, selector: selectors.BaseSelector, slowest: float) -> None:
+    def __init__(
+        self, origin: Origin, selector: selectors.BaseSelector, patience: Patience
+    ) -> None:
         self.origin = origin
         self.window = Window(origin.connections * origin.streams)
         #: Connections opened so far.
         self.connections = 0
-        #: Why no connection could be opened, once that is known.
-        self.unreachable: str | None = None
-        #: Seconds that the slowest answer of late took.
-        self.slowest = slowest
         #: Monotonic time at which libcurl wants to look at its timers.
         self.due = math.inf
         self._selector = selector
+        self._patience = patience
         self._heard = time.monotonic()
         self._timed_out = False
+        self._began = self._heard
         self._opening = 0
+        self._is_reachable = False
+        #: Seconds that it takes to open a connection.
+        self._setup = 0.0
+        self._failure: str | None = None
         self._gated = True
-        self._proven: set[int] = set()
+        self._gated_since = 0.0
+        #: Number of the latest connection over which an answer has come; libcurl counts them up.
+        self._proven = NONE
         self._idle: list[Transfer] = []
         self._busy: set[Transfer] = set()
         self._multi = self._make_multi()
@@ -82,10 +85,19 @@ class Generation:
 
     def _open_connections(self) -> None:
         for _ in range(self.origin.connections):
-            transfer = Transfer(self.origin, self)
-            transfer.open_only()
+            try:
+                transfer = Transfer(self.origin, self)
+                transfer.open_only()
+            except UNUSABLE as error:
+                self._failure = f"the connection cannot be set up: {error}"
+                return
             self._opening += 1
             self._multi.add_handle(transfer)
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why not a single connection could be opened, once that is known."""
+        return None if self._opening or self._is_reachable else self._failure
 
     @property
     def room(self) -> int:
@@ -95,14 +107,9 @@ class Generation:
         return (1 if self._gated else self.window.size) - len(self._busy)
 
     @property
-    def in_flight(self) -> int:
-        """Requests whose answers are awaited."""
-        return len(self._busy)
-
-    @property
     def is_proven(self) -> bool:
         """Whether an answer has come over these connections."""
-        return bool(self._proven)
+        return self._proven > NONE
 
     @property
     def is_done(self) -> bool:
@@ -116,14 +123,18 @@ class Generation:
             return self._heard
         if not self._busy:
             return math.inf
-        return self._heard + min(PATIENCE_LIMIT, max(PATIENCE, PATIENCE_FACTOR * self.slowest))
+        return self._heard + self._patience.seconds
 
     def start(self, job: Job, now: float) -> None:
-        """Send a request; there must be room."""
-        if not self._busy:
-            self._heard = now
+        """Send a request; there must be room.
+
+        Raises:
+            UNUSABLE: The request is none that could be sent.
+        """
         transfer = self._idle.pop() if self._idle else Transfer(self.origin, self)
         transfer.load(job, now)
+        if not self._busy:
+            self._heard = now
         self._busy.add(transfer)
         self._multi.add_handle(transfer)
 
@@ -146,21 +157,20 @@ class Generation:
         while left:
             left, answered, failed = cast("Ended", self._multi.info_read())
             for transfer in answered:
-                self._hear(transfer, now)
-                if transfer.job:
-                    yield transfer.job, transfer.response()
-                self._release(transfer)
+                answer = transfer.response()
+                self._hear(transfer, answer, now)
+                yield self._release(transfer), answer
             for transfer, code, text in failed:
                 if transfer.job is None:
                     self._opened(transfer, code, text)
                 else:
-                    yield transfer.job, self._failure(transfer, code, text)
-                    self._release(transfer)
+                    failure = self._failure_of(transfer, code, text)
+                    yield self._release(transfer), failure
 
     def opened(self) -> None:
         """Hear from libcurl that there is a new connection: one request, until it has answered."""
         self.connections += 1
-        self._gated = True
+        self._gated, self._gated_since = True, time.monotonic()
 
     def abandon(self) -> Iterator[tuple[Job, Answer]]:
         """Yield each job in flight, unanswered, and forget it."""
@@ -177,20 +187,33 @@ class Generation:
             if key.data == self.ready:
                 self._selector.unregister(key.fd)
 
-    def _hear(self, transfer: Transfer, now: float) -> None:
+    def _hear(self, transfer: Transfer, answer: Response, now: float) -> None:
         self._heard, self._timed_out = now, False
-        self.slowest = max(now - transfer.started, self.slowest * SLOWEST_KEPT)
-        if not self._gated:
-            return
+        seconds = now - transfer.started
+        self._patience.note(seconds)
+        if answer.status == OK:
+            self.window.note(seconds)
+        if self._gated:
+            self._open_gate(transfer)
+
+    def _open_gate(self, transfer: Transfer) -> None:
+        """Open the gate if the new connection has answered, or does not come to be used.
+
+        The latter is seen when another connection answers a request that began when the new one
+        must long have been open.
+        """
         connection = transfer.getinfo(pycurl.CONN_ID)
-        if connection not in self._proven:
-            self._proven.add(connection)
+        if connection > self._proven or transfer.started > self._gated_since + self._setup:
+            self._proven = max(connection, self._proven)
             self._gated = False
             self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, self.origin.streams)
 
-    def _failure(self, transfer: Transfer, code: int, text: str) -> Answer | None:
-        if code == pycurl.E_OPERATION_TIMEDOUT and self._heard <= transfer.started:
-            self._timed_out = True
+    def _failure_of(self, transfer: Transfer, code: int, text: str) -> Answer | None:
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            if self._heard <= transfer.started:
+                self._timed_out = True
+            elif not transfer.has_left:  # others had the streams that the server allows
+                return None
         if text.startswith(TRIED_OFTEN_ENOUGH):
             transfer.forget()
             return None
@@ -198,19 +221,24 @@ class Generation:
 
     def _opened(self, transfer: Transfer, code: int, text: str) -> None:
         self._opening -= 1
-        if code != pycurl.E_ABORTED_BY_CALLBACK:  # which is how a transfer that opens ends well
-            self.unreachable = text or f"libcurl error {code}"
+        if code == pycurl.E_ABORTED_BY_CALLBACK:  # which is how a transfer that opens ends well
+            self._is_reachable = True
+            self._setup = time.monotonic() - self._began
+        else:
+            way = "through the proxy: " if self.origin.proxy else ""
+            self._failure = way + explain(code, text, "no connection")
         self._multi.remove_handle(transfer)
         transfer.close()
 
-    def _release(self, transfer: Transfer) -> None:
+    def _release(self, transfer: Transfer) -> Job:
         self._busy.discard(transfer)
         self._multi.remove_handle(transfer)
-        if transfer.is_reusable:
-            transfer.job = None
+        is_reusable, job = transfer.is_reusable, transfer.unload()
+        if is_reusable:
             self._idle.append(transfer)
         else:
             transfer.close()
+        return job
 
     def _on_timer(self, milliseconds: int) -> None:
         self.due = math.inf if milliseconds < 0 else time.monotonic() + milliseconds / 1000

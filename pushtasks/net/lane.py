@@ -1,5 +1,6 @@
 """All that is bound for one origin: what waits, and the connections that take it."""
 
+import logging
 import math
 import selectors
 from collections import deque
@@ -7,9 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pushtasks.net.generation import Generation
-from pushtasks.net.http import Unanswered
+from pushtasks.net.http import Answer, Unanswered
 from pushtasks.net.origin import Origin
-from pushtasks.net.transfer import Job
+from pushtasks.net.patience import Patience
+from pushtasks.net.transfer import UNUSABLE, Job
+
+logger = logging.getLogger(__name__)
 
 #: Seconds beyond its timeout that a request may wait for its turn while answers keep coming.
 QUEUE_LIMIT: Final = 50.0
@@ -24,9 +28,10 @@ class Lane:
         self._waiting: deque[Job] = deque()
         self._current: Generation | None = None
         self._draining: list[Generation] = []
-        self._slowest = 0.0
+        self._patience = Patience()
         self._heard = 0.0
         self._replaced_connections = 0
+        self._ended = 0
 
     def add(self, jobs: Iterable[Job]) -> None:
         """Queue jobs; the next turn starts as many as there is room for."""
@@ -37,11 +42,19 @@ class Lane:
         if self._current and self._current.is_proven:
             self._retire(self._current)
 
-    def turn(self, now: float) -> int:
-        """Do all that can be done without waiting; return how many jobs have ended."""
-        ended = sum(self._collect(generation, now) for generation in self._generations())
+    def turn(self, now: float) -> None:
+        """Do all that can be done without waiting."""
+        for generation in self._generations():
+            self._collect(generation, now)
         self._close_drained()
-        return ended + self._start(now)
+        if self._waiting:
+            self._expire(now)
+            self._start(now)
+
+    def take_ended(self) -> int:
+        """Return how many jobs have ended since this was asked last."""
+        ended, self._ended = self._ended, 0
+        return ended
 
     @property
     def due(self) -> float:
@@ -54,16 +67,6 @@ class Lane:
         return min(times, default=math.inf)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing waits and nothing is in flight."""
-        return not self._waiting and not any(g.in_flight for g in self._generations())
-
-    @property
-    def in_flight(self) -> int:
-        """Requests whose answers are awaited."""
-        return sum(generation.in_flight for generation in self._generations())
-
-    @property
     def connections(self) -> int:
         """Connections opened so far."""
         return self._replaced_connections + sum(g.connections for g in self._generations())
@@ -72,7 +75,7 @@ class Lane:
         """Close all connections; whatever waited or was in flight ends unanswered."""
         for generation in self._generations():
             for job, answer in generation.abandon():
-                job.sink.deliver(job.place, answer)
+                self._deliver(job, answer)
             generation.close()
         self._current, self._draining = None, []
         self._refuse_waiting(reason)
@@ -82,45 +85,35 @@ class Lane:
         if self._current:
             yield self._current
 
-    def _collect(self, generation: Generation, now: float) -> int:
+    def _collect(self, generation: Generation, now: float) -> None:
         generation.tick(now)
-        ended = 0
         for job, answer in generation.finished(now):
             if answer is None:
                 self._waiting.appendleft(job)
-                continue
-            job.sink.deliver(job.place, answer)
-            ended += 1
-        if ended:
-            self._heard = now
-        if self._waiting:
-            generation.window.note(ended, now)
-        else:
-            generation.window.pause()
-        return ended
+            else:
+                self._deliver(job, answer)
+                self._heard = now
 
-    def _start(self, now: float) -> int:
-        """Start what there is room for; return how many jobs could only be given back."""
-        if not self._waiting:
-            return 0
-        ended = self._expire(now)
+    def _start(self, now: float) -> None:
         current = self._current_generation(now)
         if current.unreachable:
             self._retire(current)
-            return ended + self._refuse_waiting(current.unreachable)
+            self._refuse_waiting(current.unreachable)
         for _ in range(min(current.room, len(self._waiting))):
-            current.start(self._waiting.popleft(), now)
-        return ended
+            job = self._waiting.popleft()
+            try:
+                current.start(job, now)
+            except UNUSABLE as error:
+                self._give_back(job, f"the request cannot be sent: {error}")
 
     def _current_generation(self, now: float) -> Generation:
         if self._current and self._current.silent_from <= now:
             self._retire(self._current)
         if self._current is None:
-            self._current = Generation(self._origin, self._selector, self._slowest)
+            self._current = Generation(self._origin, self._selector, self._patience)
         return self._current
 
     def _retire(self, generation: Generation) -> None:
-        self._slowest = generation.slowest
         self._draining.append(generation)
         self._current = None
 
@@ -130,24 +123,25 @@ class Lane:
             self._replaced_connections += generation.connections
             generation.close()
 
-    def _expire(self, now: float) -> int:
-        expired = 0
+    def _expire(self, now: float) -> None:
         while self._waiting and self._expires(self._waiting[0]) <= now:
             self._give_back(self._waiting.popleft(), "no connection had room for it in time")
-            expired += 1
-        return expired
 
     def _expires(self, job: Job) -> float:
         """Wait longer while answers keep coming, so a long queue drains; but not without end."""
         patience = max(job.submitted, min(self._heard, job.submitted + QUEUE_LIMIT))
         return patience + job.timeout
 
-    def _refuse_waiting(self, reason: str) -> int:
-        refused = len(self._waiting)
+    def _refuse_waiting(self, reason: str) -> None:
         while self._waiting:
             self._give_back(self._waiting.popleft(), reason)
-        return refused
 
-    @staticmethod
-    def _give_back(job: Job, reason: str) -> None:
-        job.sink.deliver(job.place, Unanswered(maybe_sent=False, reason=reason))
+    def _give_back(self, job: Job, reason: str) -> None:
+        self._deliver(job, Unanswered(maybe_sent=False, reason=reason))
+
+    def _deliver(self, job: Job, answer: Answer) -> None:
+        self._ended += 1
+        try:
+            job.sink.deliver(job.place, answer)
+        except Exception:
+            logger.exception("Whoever waited for an answer of %s failed", self._origin.url)

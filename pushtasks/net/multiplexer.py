@@ -6,6 +6,7 @@ standard library's selector, which gevent replaces by a cooperative one.
 """
 
 import logging
+import math
 import os
 import selectors
 import socket
@@ -14,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Final
+from typing import Any, Final
 
 from pushtasks.net.http import Answer, Request, Unanswered
 from pushtasks.net.lane import QUEUE_LIMIT, Lane
@@ -36,7 +37,15 @@ GRACE: Final = 5.0
 NOT_YET: Final = Unanswered(maybe_sent=False, reason="no answer yet")
 CLOSED: Final = Unanswered(maybe_sent=False, reason="this process is shutting down")
 FULL: Final = Unanswered(maybe_sent=False, reason="too many requests wait in this process")
+FAILED: Final = "the I/O thread of this process failed: see its log"
 LOST: Final = Unanswered(maybe_sent=True, reason="the I/O thread of this process does not answer")
+
+
+def _uncancellable() -> Future[Any]:
+    """Return a future that nobody can cancel: the request is on its way."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
 
 
 class _Single:
@@ -45,7 +54,7 @@ class _Single:
     __slots__ = ("future",)
 
     def __init__(self) -> None:
-        self.future: Future[Answer] = Future()
+        self.future: Future[Answer] = _uncancellable()
 
     def deliver(self, _place: int, answer: Answer) -> None:
         self.future.set_result(answer)
@@ -57,7 +66,7 @@ class _Batch:
     __slots__ = ("_answers", "_missing", "future")
 
     def __init__(self, size: int) -> None:
-        self.future: Future[list[Answer]] = Future()
+        self.future: Future[list[Answer]] = _uncancellable()
         self._answers: list[Answer] = [NOT_YET] * size
         self._missing = size
 
@@ -136,9 +145,11 @@ class Multiplexer:
             if self._stop_at is None:
                 self._stop_at = time.monotonic() + drain
             self._room.notify_all()
-        if self._thread:
             self._ring()
+        if self._thread:
             self._thread.join(drain + 1)
+        else:
+            self._shut_down()
 
     def connections(self, origin: Origin) -> int:
         """Return how many connections to `origin` have been opened so far."""
@@ -146,33 +157,34 @@ class Multiplexer:
         return lane.connections if lane else 0
 
     def _enqueue(self, origin: Origin, jobs: list[Job]) -> None:
-        refusal = self._wait_for_room(len(jobs), jobs[0].timeout)
-        if refusal:
-            for job in jobs:
-                job.sink.deliver(job.place, refusal)
-        else:
-            self._post(lambda: self._lane(origin).add(jobs))
-
-    def _wait_for_room(self, size: int, timeout: float) -> Unanswered | None:
         with self._room:
-            self._room.wait_for(lambda: self._held < self._capacity or self._stop_at, timeout)
-            if self._stop_at:
-                return CLOSED
-            if self._held >= self._capacity:
-                return FULL
-            self._held += size
-            if self._thread is None:
-                self._start()
-            return None
+            refusal = self._wait_for_room(jobs[0].timeout)
+            if refusal is None:
+                self._held += len(jobs)
+                self._post(lambda: self._lane(origin).add(jobs))
+                return
+        for job in jobs:
+            job.sink.deliver(job.place, refusal)
+
+    def _wait_for_room(self, timeout: float) -> Unanswered | None:
+        self._room.wait_for(lambda: self._held < self._capacity or self._stop_at, timeout)
+        if self._stop_at:
+            return CLOSED
+        return FULL if self._held >= self._capacity else None
+
+    def _post(self, work: Callable[[], None]) -> None:
+        """Have the I/O thread do something, unless it has been told to stop."""
+        with self._room:
+            if self._stop_at is None:
+                self._inbox.append(work)
+                self._ring()
+                if self._thread is None:
+                    self._start()
 
     def _start(self) -> None:
         self._selector.register(self._ear, selectors.EVENT_READ, self._heard_bell)
         self._thread = threading.Thread(target=self._run, name="pushtasks-io", daemon=True)
         self._thread.start()
-
-    def _post(self, work: Callable[[], None]) -> None:
-        self._inbox.append(work)
-        self._ring()
 
     def _ring(self) -> None:
         if not self._rung:
@@ -184,21 +196,33 @@ class Multiplexer:
     def _run(self) -> None:
         try:
             while not self._is_over():
-                self._turn()
-        except Exception:
-            logger.exception("The I/O thread of pushtasks failed; what it held ends unanswered")
+                self._turn_or_recover()
         finally:
             self._shut_down()
 
+    def _turn_or_recover(self) -> None:
+        try:
+            self._turn()
+        except Exception:
+            if not self._lanes:
+                raise
+            logger.exception("The I/O thread of pushtasks failed, and goes on with new connections")
+            self._close_lanes(FAILED)
+            self._release()
+
     def _turn(self) -> None:
-        due = min((lane.due for lane in self._lanes.values()), default=float("inf"))
-        wait = max(0.0, min(due - time.monotonic(), NAP))
+        dues = [lane.due for lane in self._lanes.values()]
+        if self._stop_at is not None:
+            dues.append(self._stop_at)
+        wait = max(0.0, min(min(dues, default=math.inf) - time.monotonic(), NAP))
         for key, events in self._selector.select(wait):
             key.data(key.fd, events)
         while self._inbox:
             self._inbox.popleft()()
         now = time.monotonic()
-        self._release(sum(lane.turn(now) for lane in self._lanes.values()))
+        for lane in self._lanes.values():
+            lane.turn(now)
+        self._release()
 
     def _heard_bell(self, _descriptor: int, _events: int) -> None:
         self._ear.recv(64)
@@ -210,26 +234,29 @@ class Multiplexer:
             lane = self._lanes[origin] = Lane(origin, self._selector)
         return lane
 
-    def _release(self, ended: int) -> None:
+    def _release(self) -> None:
+        ended = sum(lane.take_ended() for lane in self._lanes.values())
         if ended:
             with self._room:
                 self._held -= ended
                 self._room.notify_all()
 
     def _is_over(self) -> bool:
-        if self._stop_at is None:
-            return False
-        idle = not self._inbox and all(lane.is_idle for lane in self._lanes.values())
-        return idle or time.monotonic() >= self._stop_at
+        stop_at = self._stop_at
+        return stop_at is not None and (not self._held or time.monotonic() >= stop_at)
+
+    def _close_lanes(self, reason: str) -> None:
+        for lane in self._lanes.values():
+            lane.close(reason)
 
     def _shut_down(self) -> None:
         with self._room:
             self._stop_at = self._stop_at or time.monotonic()
+            self._rung = True  # so that nobody rings any more
             self._room.notify_all()
         while self._inbox:
             self._inbox.popleft()()
-        for lane in self._lanes.values():
-            lane.close(CLOSED.reason)
+        self._close_lanes(CLOSED.reason)
         self._selector.close()
         self._bell.close()
         self._ear.close()

@@ -1,54 +1,43 @@
-"""How many requests to keep in flight: as many as make it faster, and no more. Pure.
+"""How many requests to keep in flight: enough to fill the way to the server, no more. Pure.
 
 What a server allows is far more than a near one needs: a thousand streams towards a sink in the
-same room cost half as much CPU again as a hundred, for no gain. So the window doubles while that
-raises the rate of answers, goes back a step where it does not, and tries again after a while.
+same room cost half as much CPU again as a hundred, for no gain. What is of use is as many as one
+thread can send during a round trip. The quickest answer tells how long that takes: it is the one
+that did not queue behind others, as the first on a new connection never does. A busy machine makes
+answers slower, never quicker, so it cannot widen the window.
 """
 
 import math
 from typing import Final
 
 FIRST_SIZE: Final = 100
-#: Windows full of answers over which a rate is measured.
-ROUNDS: Final = 2
-#: A wider window has to raise the rate by so much to be kept.
-GAIN: Final = 1.3
-#: Measurements to wait before trying once more what did not help.
-HOLD: Final = 50
+#: Requests that one thread sends in a second, at the most.
+PACE: Final = 40_000
 
 
 class Window:
-    """The size of the window of one generation of connections, from 1 to `limit`."""
+    """The size of the window of one generation of connections."""
 
-    def __init__(self, limit: int, first: int = FIRST_SIZE) -> None:
-        self.limit = limit
-        self.size = min(limit, first)
-        self._answers = 0
-        self._began = math.nan
-        self._rate = 0.0
-        self._grown = False
-        self._hold = 0
+    def __init__(self, limit: int) -> None:
+        """Begin with FIRST_SIZE, or with `limit` if that is less, which is never exceeded."""
+        self.size = min(limit, FIRST_SIZE)
+        self._limit = limit
+        self._quickest = math.inf
+        self._left = self.size
 
-    def pause(self) -> None:
-        """Forget the measurement under way: the window was not what held the rate back."""
-        self._began = math.nan
+    def note(self, seconds: float) -> None:
+        """Learn how long the answer to a push that was accepted took.
 
-    def note(self, answers: int, now: float) -> None:
-        """Count answers that came while more requests were waiting than the window let through."""
-        if math.isnan(self._began):
-            self._began, self._answers = now, 0
-            return
-        self._answers += answers
-        if self._answers >= ROUNDS * self.size and now > self._began:
-            self._judge(self._answers / (now - self._began))
-            self._began, self._answers = now, 0
+        Others do not count: a server at the border may refuse in no time what takes the way to the
+        one behind it otherwise.
+        """
+        self._quickest = min(self._quickest, seconds)
+        self._left -= 1
+        if self._left <= 0:
+            self._resize()
 
-    def _judge(self, rate: float) -> None:
-        if self._grown and rate < GAIN * self._rate:
-            self.size, self._grown, self._hold = max(1, self.size // 2), False, HOLD
-            return
-        self._grown, self._rate = False, rate
-        if self._hold:
-            self._hold -= 1
-        elif self.size < self.limit:
-            self.size, self._grown = min(self.limit, self.size * 2), True
+    def _resize(self) -> None:
+        """Choose the size for as many answers; each time it may double."""
+        needed = max(FIRST_SIZE, self._quickest * PACE)
+        self.size = int(min(self._limit, needed, 2 * self.size))
+        self._left = self.size
