@@ -59,7 +59,9 @@ def warn(line: str) -> None:
 
 def result_table(results: Iterable[Mapping[str, Any]]) -> Table:
     """Return a table of one-device results."""
-    table = Table(*HEADINGS, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in HEADINGS:
+        table.add_column(heading, overflow="fold")
     for result in results:
         table.add_row(*result_cells(result))
     return table

@@ -1,0 +1,89 @@
+"""Whether a Celery app's broker, result backend and workers are there, in words for people."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import redis
+from celery import Celery
+from celery.backends.base import DisabledBackend
+from kombu.exceptions import OperationalError
+
+from pushtasks import redis_urls
+
+#: Seconds.
+CONNECT_TIMEOUT: Final = 3.0
+REPLY_TIMEOUT: Final = 1.5
+
+_PASSWORD: Final = re.compile(r"(?<=:)[^:/@]*(?=@)")
+
+
+class Unreachable(Exception):
+    """Something cannot be reached; its message is one line."""
+
+
+def connect_broker(app: Celery) -> str:
+    """Connect to the broker once and return its address, without a password.
+
+    Raises:
+        Unreachable: It cannot be reached.
+    """
+    connection: Any = app.connection_for_write()
+    with connection:
+        address = connection.as_uri()
+        if not connection.password:  # kombu masks one all the same
+            address = address.replace(":**@", "", 1)
+        connection.transport_options = {
+            **(connection.transport_options or {}),
+            "socket_connect_timeout": CONNECT_TIMEOUT,
+        }
+        try:
+            connection.ensure_connection(max_retries=1, timeout=CONNECT_TIMEOUT)
+        except (OperationalError, OSError, *connection.connection_errors) as error:
+            raise Unreachable(f"{address} cannot be reached ({_words(error)})") from None
+    return str(address)
+
+
+def connect_results(app: Celery) -> str:
+    """Connect to the result backend, if it is a Redis, and return its address without a password.
+
+    Raises:
+        Unreachable: It cannot be reached, or there is none.
+    """
+    backend: str = app.conf.result_backend or ""
+    if isinstance(app.backend, DisabledBackend):
+        raise Unreachable("there is no result backend")
+    address = shown(backend)
+    url = redis_urls.client_url(backend)
+    if url is None:
+        return address
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT) as client:
+            client.ping()
+    except (redis.RedisError, OSError) as error:
+        raise Unreachable(f"{address} cannot be reached ({_words(error)})") from None
+    return address
+
+
+def shown(url: str) -> str:
+    """Return a URL as it may be shown."""
+    return _PASSWORD.sub("**", url.partition(";")[0])
+
+
+def queues_by_worker(app: Celery) -> Mapping[str, list[str]]:
+    """Ask all workers which queues they take tasks from; empty if none answers in time."""
+    inspect: Any = app.control.inspect(timeout=REPLY_TIMEOUT)
+    answers = inspect.active_queues() or {}
+    return {worker: [queue["name"] for queue in queues] for worker, queues in answers.items()}
+
+
+def queue_of(app: Celery, task: Any) -> str:
+    """Return the queue that a task of ours goes to."""
+    route = app.amqp.router.lookup_route(task.name)
+    queue = (route or {}).get("queue") or task.home_queue
+    return str(getattr(queue, "name", queue))
+
+
+def _words(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,121 @@
+"""Looks at the apps in the settings: keys, certificates, service accounts, and their servers."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pycurl
+from celery import Celery
+from cryptography import x509
+
+from pushtasks.adapters.cli.findings import Finding, ok, warning, wrong
+from pushtasks.clients import apns_client, fcm_client
+from pushtasks.config import ApnsApp, GcmApp
+from pushtasks.errors import InvalidSettings, PushError
+from pushtasks.fcm.client import FcmClient, service_account
+from pushtasks.fcm.token_server import TokenServer
+from pushtasks.net.origin import Origin
+from pushtasks.net.transfer import Transfer
+
+#: Before the end of a certificate.
+WARN_BEFORE: Final = timedelta(days=30)
+#: Seconds.
+TIMEOUT: Final = 10.0
+MILLISECONDS: Final = 1000
+
+
+def check_apns(celery_app: Celery, app: ApnsApp, *, connects: bool) -> Iterator[Finding]:
+    """Look at one app at Apple."""
+    subject = f"apns.{app.name}"
+    try:
+        origin = apns_client(celery_app, app.name).origin
+    except InvalidSettings as error:
+        yield wrong(f"{subject} {'certificate' if app.certificate else 'key'}", error)
+        return
+    if origin.certificate is None:
+        yield ok(f"{subject} key", f"{app.key_id} of team {app.team_id}, EC P-256")
+    else:
+        yield _certificate(f"{subject} certificate", origin.certificate)
+    if connects:
+        yield _connection(f"{subject} server", origin)
+
+
+def check_gcm(celery_app: Celery, app: GcmApp, *, connects: bool) -> Iterator[Finding]:
+    """Look at one Firebase project."""
+    subject = f"gcm.{app.name}"
+    try:
+        client = fcm_client(celery_app, app.name)
+        account = service_account(app)
+    except InvalidSettings as error:
+        yield wrong(f"{subject} credentials", error)
+        return
+    project = app.project or account["project_id"]
+    yield ok(f"{subject} credentials", f"{account['client_email']}, project {project}")
+    if connects:
+        yield _access_token(f"{subject} access token", app, client)
+        yield _connection(f"{subject} server", client.origin)
+
+
+def _certificate(subject: str, pem: bytes) -> Finding:
+    certificate = x509.load_pem_x509_certificates(pem)[0]
+    expires = certificate.not_valid_after_utc
+    left = expires - datetime.now(UTC)
+    name = certificate.subject.rfc4514_string()
+    detail = f"{name}, expires on {expires:%Y-%m-%d}, in {left.days} days"
+    if left >= WARN_BEFORE:
+        return ok(subject, detail)
+    return warning(
+        subject, f"{detail}: make a new one in Apple's developer account, or change to a key"
+    )
+
+
+def _access_token(subject: str, app: GcmApp, client: FcmClient) -> Finding:
+    origin = client.origin
+    try:
+        server = TokenServer(
+            service_account(app), ca_file=origin.ca_file, proxy=origin.proxy, timeout=app.timeout
+        )
+        lifetime = server.fetch().lifetime
+    except PushError as error:
+        return wrong(subject, f"{error}: is there a way to it from this machine?")
+    return ok(subject, f"granted for {lifetime / 60:.0f} minutes")
+
+
+class _NoOne:
+    def opened(self) -> None:
+        """Nobody counts these connections."""
+
+
+def _connection(subject: str, origin: Origin) -> Finding:
+    """Ask for a page that no provider has: enough to see TLS and HTTP/2, and no push."""
+    curl = Transfer(origin, _NoOne())
+    curl.setopt(pycurl.URL, origin.url)
+    curl.setopt(pycurl.HTTPGET, 1)
+    curl.setopt(pycurl.WRITEFUNCTION, len)  # what it says does not matter
+    curl.setopt(pycurl.TIMEOUT_MS, int(TIMEOUT * MILLISECONDS))
+    try:
+        curl.perform()
+    except pycurl.error:
+        return wrong(
+            subject,
+            f"{origin.url} cannot be reached ({curl.errstr()}): check server, ca_file and"
+            " proxy, and that a firewall lets it through",
+        )
+    else:
+        return _connected(subject, origin, curl)
+    finally:
+        curl.close()
+
+
+def _connected(subject: str, origin: Origin, curl: Transfer) -> Finding:
+    connected = curl.getinfo(pycurl.APPCONNECT_TIME)
+    answered = curl.getinfo(pycurl.STARTTRANSFER_TIME) - curl.getinfo(pycurl.PRETRANSFER_TIME)
+    if curl.getinfo(pycurl.INFO_HTTP_VERSION) != pycurl.CURL_HTTP_VERSION_2_0:
+        return wrong(
+            subject, f"{origin.url} does not speak HTTP/2: check server, and what stands between"
+        )
+    return ok(
+        subject,
+        f"{origin.url}: TLS verified and HTTP/2 agreed on in {connected * MILLISECONDS:.0f} ms,"
+        f" answers in {answered * MILLISECONDS:.0f} ms",
+    )
