@@ -13,7 +13,7 @@ import math
 import selectors
 import time
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pycurl
 
@@ -39,9 +39,6 @@ OK: Final = 200
 NONE: Final = -1
 CLOSED: Final = "the connection was closed before an answer came"
 
-#: What `info_read` returns of a multi handle that holds nothing but transfers.
-Ended = tuple[int, list[Transfer], list[tuple[Transfer, int, str]]]
-
 
 class Generation:
     """Connections to one origin, and the requests in flight over them."""
@@ -60,7 +57,7 @@ class Generation:
         self._heard = time.monotonic()
         self._timed_out = False
         self._began = self._heard
-        self._opening = 0
+        self._opening: dict[pycurl.Curl, Transfer] = {}
         self._is_reachable = False
         #: Seconds that it takes to open a connection.
         self._setup = 0.0
@@ -70,7 +67,7 @@ class Generation:
         #: Number of the latest connection over which an answer has come; libcurl counts them up.
         self._proven = NONE
         self._idle: list[Transfer] = []
-        self._busy: set[Transfer] = set()
+        self._busy: dict[pycurl.Curl, Transfer] = {}
         self._multi = self._make_multi()
         self._open_connections()
 
@@ -91,8 +88,8 @@ class Generation:
             except UNUSABLE as error:
                 self._failure = f"the connection cannot be set up: {error}"
                 return
-            self._opening += 1
-            self._multi.add_handle(transfer)
+            self._opening[transfer.curl] = transfer
+            self._multi.add_handle(transfer.curl)
 
     @property
     def unreachable(self) -> str | None:
@@ -135,8 +132,8 @@ class Generation:
         transfer.load(job, now)
         if not self._busy:
             self._heard = now
-        self._busy.add(transfer)
-        self._multi.add_handle(transfer)
+        self._busy[transfer.curl] = transfer
+        self._multi.add_handle(transfer.curl)
 
     def ready(self, descriptor: int, events: int) -> None:
         """Let libcurl read or write a socket that is ready."""
@@ -155,15 +152,17 @@ class Generation:
             self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, 1)
         left = 1
         while left:
-            left, answered, failed = cast("Ended", self._multi.info_read())
-            for transfer in answered:
+            left, answered, failed = self._multi.info_read()
+            for curl in answered:
+                transfer = self._busy[curl]
                 answer = transfer.response()
                 self._hear(transfer, answer, now)
                 yield self._release(transfer), answer
-            for transfer, code, text in failed:
-                if transfer.job is None:
-                    self._opened(transfer, code, text)
+            for curl, code, text in failed:
+                if curl in self._opening:
+                    self._opened(curl, code, text)
                 else:
+                    transfer = self._busy[curl]
                     failure = self._failure_of(transfer, code, text)
                     yield self._release(transfer), failure
 
@@ -174,11 +173,9 @@ class Generation:
 
     def abandon(self) -> Iterator[tuple[Job, Answer]]:
         """Yield each job in flight, unanswered, and forget it."""
-        for transfer in self._busy:
-            if transfer.job:
-                yield transfer.job, transfer.failure(pycurl.E_ABORTED_BY_CALLBACK, CLOSED)
-            self._multi.remove_handle(transfer)
-        self._busy.clear()
+        for transfer in list(self._busy.values()):
+            failure = transfer.failure(pycurl.E_ABORTED_BY_CALLBACK, CLOSED)
+            yield self._release(transfer), failure
 
     def close(self) -> None:
         """Close all connections at once."""
@@ -202,7 +199,7 @@ class Generation:
         The latter is seen when another connection answers a request that began when the new one
         must long have been open.
         """
-        connection = transfer.getinfo(pycurl.CONN_ID)
+        connection = transfer.curl.getinfo(pycurl.CONN_ID)
         if connection > self._proven or transfer.started > self._gated_since + self._setup:
             self._proven = max(connection, self._proven)
             self._gated = False
@@ -219,22 +216,22 @@ class Generation:
             return None
         return transfer.failure(code, text)
 
-    def _opened(self, transfer: Transfer, code: int, text: str) -> None:
-        self._opening -= 1
+    def _opened(self, curl: pycurl.Curl, code: int, text: str) -> None:
+        transfer = self._opening.pop(curl)
         if code == pycurl.E_ABORTED_BY_CALLBACK:  # which is how a transfer that opens ends well
             self._is_reachable = True
             self._setup = time.monotonic() - self._began
         else:
             way = "through the proxy: " if self.origin.proxy else ""
             self._failure = way + explain(code, text, "no connection")
-        self._multi.remove_handle(transfer)
+        self._multi.remove_handle(curl)
         transfer.close()
 
     def _release(self, transfer: Transfer) -> Job:
-        self._busy.discard(transfer)
-        self._multi.remove_handle(transfer)
-        is_reusable, job = transfer.is_reusable, transfer.unload()
-        if is_reusable:
+        del self._busy[transfer.curl]
+        self._multi.remove_handle(transfer.curl)
+        job = transfer.unload()
+        if transfer.is_reusable:
             self._idle.append(transfer)
         else:
             transfer.close()

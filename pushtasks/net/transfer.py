@@ -80,25 +80,35 @@ class Connections(Protocol):
         """Hear that libcurl has opened one more."""
 
 
-class Transfer(pycurl.Curl):
-    """An easy handle bound to one origin, used for one job after the other."""
+class Transfer:
+    """An easy handle bound to one origin, used for one job after the other.
+
+    It has a handle and is none, since attributes of pycurl's objects take twenty times as long.
+    """
 
     __slots__ = (
         "_body",
         "_connections",
         "_headers",
         "_kept",
+        "_last_body",
+        "_last_timeout",
         "_limit",
         "_origin",
         "_position",
         "_refused",
+        "_set",
+        "curl",
+        "is_reusable",
         "job",
         "started",
     )
 
     def __init__(self, origin: Origin, connections: "Connections") -> None:
-        super().__init__()
+        self.curl = pycurl.Curl()
         self.job: Job | None = None
+        #: Whether the next job needs nothing undone of what this one set.
+        self.is_reusable = True
         #: Monotonic time at which the job was taken up.
         self.started = 0.0
         self._origin = origin
@@ -109,78 +119,88 @@ class Transfer(pycurl.Curl):
         self._headers: dict[str, str] = {}
         self._position = 0
         self._refused = False
+        self._set = self.curl.setopt
+        #: What the handle has of the last job, and need not be told again.
+        self._last_body: bytes | None = None
+        self._last_timeout = 0.0
         self._set_transport(origin)
         self._set_identity(origin)
-        self.setopt(pycurl.POST, 1)
-        self.setopt(pycurl.WRITEFUNCTION, self._on_body)
-        self.setopt(pycurl.SOCKOPTFUNCTION, self._on_connection)
+        self._set(pycurl.POST, 1)
+        self._set(pycurl.WRITEFUNCTION, self._on_body)
+        self._set(pycurl.SOCKOPTFUNCTION, self._on_connection)
         if not origin.resend:
-            self.setopt(pycurl.READFUNCTION, self._on_read)
-            self.setopt(pycurl.SEEKFUNCTION, self._on_seek)
-            self.setopt(pycurl.VERBOSE, 1)
-            self.setopt(pycurl.DEBUGFUNCTION, self._on_debug)
+            self._set(pycurl.READFUNCTION, self._on_read)
+            self._set(pycurl.SEEKFUNCTION, self._on_seek)
+            self._set(pycurl.VERBOSE, 1)
+            self._set(pycurl.DEBUGFUNCTION, self._on_debug)
 
     def _set_transport(self, origin: Origin) -> None:
-        self.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
-        self.setopt(pycurl.PIPEWAIT, 1)
-        self.setopt(pycurl.NOSIGNAL, 1)
-        self.setopt(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_TIMEOUT * 1000))
-        self.setopt(pycurl.MAXAGE_CONN, int(origin.idle_age))
-        self.setopt(pycurl.TCP_KEEPALIVE, 1)
-        self.setopt(pycurl.TCP_KEEPIDLE, KEEP_ALIVE_IDLE)
-        self.setopt(pycurl.TCP_KEEPINTVL, KEEP_ALIVE_INTERVAL)
+        self._set(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        self._set(pycurl.PIPEWAIT, 1)
+        self._set(pycurl.NOSIGNAL, 1)
+        self._set(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_TIMEOUT * 1000))
+        self._set(pycurl.MAXAGE_CONN, int(origin.idle_age))
+        self._set(pycurl.TCP_KEEPALIVE, 1)
+        self._set(pycurl.TCP_KEEPIDLE, KEEP_ALIVE_IDLE)
+        self._set(pycurl.TCP_KEEPINTVL, KEEP_ALIVE_INTERVAL)
         # An empty text also keeps libcurl from looking at the environment's proxies.
-        self.setopt(pycurl.PROXY, origin.proxy or "")
+        self._set(pycurl.PROXY, origin.proxy or "")
 
     def _set_identity(self, origin: Origin) -> None:
-        self.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
-        self.setopt(pycurl.SSL_VERIFYPEER, 1)
-        self.setopt(pycurl.SSL_VERIFYHOST, 2)
-        self.setopt(pycurl.CAINFO, origin.ca_file or certifi.where())
+        self._set(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+        self._set(pycurl.SSL_VERIFYPEER, 1)
+        self._set(pycurl.SSL_VERIFYHOST, 2)
+        self._set(pycurl.CAINFO, origin.ca_file or certifi.where())
         if origin.certificate is not None:
-            self.setopt(pycurl.SSLCERT_BLOB, origin.certificate)
-            self.setopt(pycurl.SSLCERTTYPE, "PEM")
+            self._set(pycurl.SSLCERT_BLOB, origin.certificate)
+            self._set(pycurl.SSLCERTTYPE, "PEM")
         if origin.certificate_key is not None:
-            self.setopt(pycurl.SSLKEY_BLOB, origin.certificate_key)
+            self._set(pycurl.SSLKEY_BLOB, origin.certificate_key)
 
     def open_only(self) -> None:
         """Prepare to open a connection, and to leave it in the pool without any request on it."""
-        self.setopt(pycurl.URL, self._origin.url)
-        self.setopt(pycurl.FRESH_CONNECT, 1)
-        self.setopt(pycurl.PREREQFUNCTION, lambda *_: pycurl.PREREQFUNC_ABORT)
+        self._set(pycurl.URL, self._origin.url)
+        self._set(pycurl.FRESH_CONNECT, 1)
+        self._set(pycurl.PREREQFUNCTION, lambda *_: pycurl.PREREQFUNC_ABORT)
 
     def load(self, job: Job, now: float) -> None:
         """Prepare to send the request of `job`."""
-        self.job, self.started, self._refused = job, now, False
+        self.job, self.started = job, now
+        self._position, self._refused = 0, False
         request = job.request
-        self.setopt(pycurl.URL, self._origin.url + request.path)
-        if self._origin.resend:
-            self.setopt(pycurl.POSTFIELDS, request.body)
-        else:
-            self._position = 0
-            self.setopt(pycurl.POSTFIELDSIZE, len(request.body))
         self._limit = request.body_limit
+        self._set(pycurl.URL, self._origin.url + request.path)
         try:
-            self.setopt(pycurl.HTTPHEADER, request.headers)
+            self._set(pycurl.HTTPHEADER, request.headers)
         except UnicodeEncodeError:  # a collapse id may be any UTF-8
-            self.setopt(pycurl.HTTPHEADER, [line.encode() for line in request.headers])
-        self.setopt(pycurl.TIMEOUT_MS, int(job.timeout * 1000))
-        if request.method != "POST":
-            self.setopt(pycurl.HTTPGET, 1)
-            self.setopt(pycurl.CUSTOMREQUEST, request.method)
-        if request.wanted_headers:
-            self.setopt(pycurl.HEADERFUNCTION, self._on_header)
+            self._set(pycurl.HTTPHEADER, [line.encode() for line in request.headers])
+        if request.body is not self._last_body:
+            self._load_body(request.body)
+        if job.timeout != self._last_timeout:
+            self._set(pycurl.TIMEOUT_MS, int(job.timeout * 1000))
+            self._last_timeout = job.timeout
+        if request.method != "POST" or request.wanted_headers:
+            self._load_peculiarities(request)
 
-    @property
-    def is_reusable(self) -> bool:
-        """Whether the next job needs nothing undone of what this one set."""
-        request = self.job.request if self.job else None
-        return request is not None and request.method == "POST" and not request.wanted_headers
+    def _load_body(self, body: bytes) -> None:
+        if self._origin.resend:
+            self._set(pycurl.POSTFIELDS, body)
+        else:
+            self._set(pycurl.POSTFIELDSIZE, len(body))
+        self._last_body = body
+
+    def _load_peculiarities(self, request: Request) -> None:
+        self.is_reusable = False
+        if request.method != "POST":
+            self._set(pycurl.HTTPGET, 1)
+            self._set(pycurl.CUSTOMREQUEST, request.method)
+        if request.wanted_headers:
+            self._set(pycurl.HEADERFUNCTION, self._on_header)
 
     @property
     def has_left(self) -> bool:
         """Whether anything of the request has been handed to a connection."""
-        return bool(self.getinfo(pycurl.REQUEST_SIZE) > 0)
+        return bool(self.curl.getinfo(pycurl.REQUEST_SIZE) > 0)
 
     def unload(self) -> Job:
         """Return the job, which is over here; there must be one."""
@@ -190,12 +210,12 @@ class Transfer(pycurl.Curl):
 
     def response(self) -> Response:
         """Return the response that has come, and forget it."""
-        status = self.getinfo(pycurl.RESPONSE_CODE)
+        status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         if status == 200 and not self._body and not self._headers:  # noqa: PLR2004
             return ACCEPTED
         body, headers = b"".join(self._body), self._headers or NO_HEADERS
         self.forget()
-        return Response(status, body, headers, self.getinfo(pycurl.RETRY_AFTER) or None)
+        return Response(status, body, headers, self.curl.getinfo(pycurl.RETRY_AFTER) or None)
 
     def failure(self, code: int, text: str) -> Answer:
         """Return what libcurl's error means: no answer, or one that was too long and is cut."""
@@ -210,6 +230,10 @@ class Transfer(pycurl.Curl):
         )
         otherwise = "the connection was lost" if maybe_sent else "not sent"
         return Unanswered(maybe_sent, explain(code, text, otherwise))
+
+    def close(self) -> None:
+        """Give the handle back; no multi handle may have it any more."""
+        self.curl.close()
 
     def forget(self) -> None:
         """Drop what has come of a response."""

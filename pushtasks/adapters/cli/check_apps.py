@@ -88,7 +88,7 @@ class _NoOne:
 
 def _connection(subject: str, origin: Origin) -> Finding:
     """Ask for a page that no provider has: enough to see TLS and HTTP/2, and no push."""
-    curl = Transfer(origin, _NoOne())
+    curl = Transfer(origin, _NoOne()).curl
     curl.setopt(pycurl.URL, origin.url)
     curl.setopt(pycurl.HTTPGET, 1)
     curl.setopt(pycurl.WRITEFUNCTION, len)  # what it says does not matter
@@ -107,7 +107,7 @@ def _connection(subject: str, origin: Origin) -> Finding:
         curl.close()
 
 
-def _connected(subject: str, origin: Origin, curl: Transfer) -> Finding:
+def _connected(subject: str, origin: Origin, curl: pycurl.Curl) -> Finding:
     connected = curl.getinfo(pycurl.APPCONNECT_TIME)
     answered = curl.getinfo(pycurl.STARTTRANSFER_TIME) - curl.getinfo(pycurl.PRETRANSFER_TIME)
     if curl.getinfo(pycurl.INFO_HTTP_VERSION) != pycurl.CURL_HTTP_VERSION_2_0:
