@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import redis
 from celery import Celery
-from celery.backends.base import DisabledBackend
+from celery.exceptions import ImproperlyConfigured
 from kombu.exceptions import OperationalError
 
 from pushtasks import redis_urls
 
 #: Seconds.
 CONNECT_TIMEOUT: Final = 3.0
-REPLY_TIMEOUT: Final = 1.5
+REPLY_TIMEOUT: Final = 1.0
 
 _PASSWORD: Final = re.compile(r"(?<=:)[^:/@]*(?=@)")
 
@@ -28,20 +28,28 @@ def connect_broker(app: Celery) -> str:
     Raises:
         Unreachable: It cannot be reached.
     """
-    connection: Any = app.connection_for_write()
+    try:
+        connection: Any = app.connection_for_write()
+        address = connection.as_uri().replace("://:**@", "://")  # it masks a password never given
+    except (ImportError, LookupError, ValueError) as error:
+        raise Unreachable(
+            f"{shown(str(app.conf.broker_url))} is no address ({_words(error)})"
+        ) from None
+    connection.transport_options = {
+        **(connection.transport_options or {}),
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+    }
     with connection:
-        address = connection.as_uri()
-        if not connection.password:  # kombu masks one all the same
-            address = address.replace(":**@", "", 1)
-        connection.transport_options = {
-            **(connection.transport_options or {}),
-            "socket_connect_timeout": CONNECT_TIMEOUT,
-        }
         try:
-            connection.ensure_connection(max_retries=1, timeout=CONNECT_TIMEOUT)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_TIMEOUT)
         except (OperationalError, OSError, *connection.connection_errors) as error:
             raise Unreachable(f"{address} cannot be reached ({_words(error)})") from None
     return str(address)
+
+
+def has_results(app: Celery) -> bool:
+    """Return whether there is to be a result backend."""
+    return bool(app.conf.result_backend) and app.conf.result_backend != "disabled"
 
 
 def connect_results(app: Celery) -> str:
@@ -50,11 +58,14 @@ def connect_results(app: Celery) -> str:
     Raises:
         Unreachable: It cannot be reached, or there is none.
     """
-    backend: str = app.conf.result_backend or ""
-    if isinstance(app.backend, DisabledBackend):
-        raise Unreachable("there is no result backend")
-    address = shown(backend)
-    url = redis_urls.client_url(backend)
+    if not has_results(app):
+        raise Unreachable("is not set, so results are not kept")
+    backend: str = app.conf.result_backend
+    address, url = shown(backend), redis_urls.client_url(backend)
+    try:
+        _ = app.backend
+    except (ImportError, ImproperlyConfigured, ValueError) as error:
+        raise Unreachable(f"{address} is no address ({_words(error)})") from None
     if url is None:
         return address
     try:
@@ -85,5 +96,5 @@ def queue_of(app: Celery, task: Any) -> str:
 
 
 def _words(error: BaseException) -> str:
-    lines = str(error).splitlines()
+    lines = str(error.args[0] if isinstance(error, KeyError) else error).splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -48,7 +48,7 @@ def command(*, as_json: bool) -> None:
         rehearsal = _run(is_told=not as_json)
     differences = rehearsal.differences()
     if as_json:
-        print_json(_document(rehearsal, differences))
+        print_json(document(rehearsal, differences))
     else:
         _print(rehearsal, differences)
     if differences:
@@ -72,7 +72,8 @@ def _run(*, is_told: bool) -> "Rehearsal":
     return rehearsal
 
 
-def _document(rehearsal: "Rehearsal", differences: list[str]) -> dict[str, Any]:
+def document(rehearsal: "Rehearsal", differences: list[str]) -> dict[str, Any]:
+    """Return what `--json` prints."""
     return {
         "ok": not differences,
         "differences": differences,

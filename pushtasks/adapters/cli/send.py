@@ -165,25 +165,28 @@ def _content(payload: str | None, instead: Mapping[str, str | None]) -> Any:
 
 
 def _send(todo: list[Any], options: Mapping[str, Any]) -> None:
-    from pushtasks.adapters.cli import sending  # noqa: PLC0415
-    from pushtasks.host import current_app  # noqa: PLC0415
-
-    app = current_app()
-    with err().status("Sending") as status:
-        if options["direct"]:
-            settled = list(sending.perform(todo))
-        else:
-            is_waited_for = not options["no_wait"]
-            sent = sending.hand_over(app, todo, with_results=is_waited_for)
-            if not is_waited_for:
-                status.stop()
-                _print_ids([promise.id for promise in sent], as_json=options["as_json"])
-                return
-            status.update("Waiting for the results")
-            settled = list(sending.wait(app, todo, sent, options["timeout"]))
+    with err().status("Sending"):
+        settled = _settled(todo, options)
+    if options["no_wait"] and not options["direct"]:
+        _print_ids([one.task_id for one in settled], as_json=options["as_json"])
+        return
     _print_settled(settled, options)
     if not all(one.is_accepted for one in settled):
         raise SystemExit(1)
+
+
+def _settled(todo: list[Any], options: Mapping[str, Any]) -> list[Any]:
+    """Send, and return what is known."""
+    from pushtasks.adapters.cli import sending  # noqa: PLC0415
+    from pushtasks.host import current_app  # noqa: PLC0415
+
+    if options["direct"]:
+        return list(sending.perform(todo))
+    app = current_app()
+    sent = sending.hand_over(app, todo, with_results=not options["no_wait"])
+    if not options["no_wait"]:
+        return list(sending.wait(app, todo, sent, options["timeout"]))
+    return [sending.unawaited(promise) for promise in sent]
 
 
 def _print_ids(task_ids: list[str], *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from pushtasks.adapters.cli.broker import (
     Unreachable,
     connect_broker,
     connect_results,
+    has_results,
     queue_of,
     queues_by_worker,
 )
@@ -23,7 +24,7 @@ from pushtasks.errors import PushError
 #: Devices of one task, where there are many.
 SLICE: Final = 1000
 #: Seconds without any result after which to ask whether there is a worker.
-IMPATIENCE: Final = 3.0
+IMPATIENCE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def hand_over(app: Celery, todo: Sequence[Call], *, with_results: bool) -> list[
         InvalidPush: An argument is wrong; the tasks before it have been sent.
     """
     _require("broker", connect_broker, app, "PUSHTASKS_BROKER_URL")
-    if with_results:
+    if with_results or has_results(app):
         _require("result backend", connect_results, app, "PUSHTASKS_RESULT_BACKEND")
     return [call.task.apply_async(kwargs=dict(call.arguments)) for call in todo]
 
@@ -130,9 +131,15 @@ def wait(app: Celery, todo: Sequence[Call], sent: Sequence[Any], limit: float) -
                 left = max(0.01, deadline - time.monotonic())
             value = promise.get(timeout=left, propagate=False)
         except ResultTimeoutError:
-            yield Settled(promise.id, promise.state)
+            yield unawaited(promise, promise.state)
         else:
             yield _settled(promise.id, promise.state, value)
+
+
+def unawaited(promise: Any, state: str = "PENDING") -> Settled:
+    """Give up a promised result."""
+    promise.backend = None  # or it would ask for it once more when Python shuts down
+    return Settled(promise.id, state)
 
 
 def _first_result(app: Celery, call: Call, promise: Any) -> bool:
