@@ -8,6 +8,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from pushtasks.apns.notification import (
@@ -48,14 +49,23 @@ def bind(
     Raises:
         InvalidPush: One is missing, unknown or given twice.
     """
-    parameters = inspect.signature(function).parameters
-    unknown = [key for key in kwargs if key not in parameters]
+    signature = _signature(function)
+    unknown = [key for key in kwargs if key not in signature.parameters]
     if unknown:
-        raise InvalidPush(f"{name} has no option {unknown[0]!r}: {_hint(unknown[0], parameters)}")
+        hint = _hint(unknown[0], signature.parameters)
+        raise InvalidPush(f"{name} has no option {unknown[0]!r}: {hint}")
     try:
-        return inspect.signature(function).bind(*args, **kwargs).arguments
+        return signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        raise InvalidPush(f"{name}: {error}; it takes {', '.join(_public(parameters))}") from None
+        raise InvalidPush(
+            f"{name}: {error}; it takes {', '.join(_public(signature.parameters))}"
+        ) from None
+
+
+@cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Inspect each of our few functions once: it takes longer than all checks of a push."""
+    return inspect.signature(function)
 
 
 def check_apns(arguments: Arguments, *, now: datetime) -> Arguments:

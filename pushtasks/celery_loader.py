@@ -25,6 +25,9 @@ _CELERY_POOL: Final = "prefork"
 CONCURRENCY: Final = MappingProxyType({"threads": 64, "gevent": 100, "eventlet": 100})
 #: Seconds until Redis hands out a task again whose worker fell silent.
 VISIBILITY_TIMEOUT: Final = 600
+#: Connections of a worker process to Redis, made as needed. Each of many threads or greenlets may
+#: need one to acknowledge its task; beyond Celery's own limit, 10, acknowledgements are lost.
+MAX_CONNECTIONS: Final = 1000
 
 _DJANGO_PREFIX: Final = "CELERY_"
 
@@ -108,7 +111,11 @@ def _transport_options(settings: Mapping[str, Any], environ: Mapping[str, str]) 
     timeout = _number(environ, "PUSHTASKS_VISIBILITY_TIMEOUT")
     if timeout is None:
         timeout = VISIBILITY_TIMEOUT
-    broker = {"visibility_timeout": timeout, **settings.get("broker_transport_options", {})}
+    broker = {
+        "visibility_timeout": timeout,
+        "max_connections": MAX_CONNECTIONS,
+        **settings.get("broker_transport_options", {}),
+    }
     shared = {
         name: broker[name] for name in ("visibility_timeout", "master_name") if name in broker
     }

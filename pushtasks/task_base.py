@@ -43,6 +43,8 @@ class MaskedRequest(Request):
         self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
     def _masked(self) -> tuple[str, str]:
+        if not self.args:  # as our own calls are
+            return "()", masked(self.kwargs)
         try:
             return "()", masked(bind(self.name, self.task.run, self.args, self.kwargs))
         except InvalidPush:  # the task will say so itself

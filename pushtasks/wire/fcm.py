@@ -13,8 +13,6 @@ SEND_PATH: Final = "/v1/projects/{project}/messages:send"
 # OAuth ----------------------------------------------------------------------------------------
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
-#: What Google's own libraries make assertions out to, even where a key file names another.
-TOKEN_URI: Final = "https://oauth2.googleapis.com/token"
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 #: Google's token server. google-auth names it as the audience of its assertions even where a
 #: service account names another `token_uri`.
