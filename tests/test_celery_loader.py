@@ -1,6 +1,6 @@
 import pytest
 
-from pushtasks.celery_loader import completed
+from pushtasks.celery_loader import MAX_CONNECTIONS, completed
 from pushtasks.errors import InvalidSettings
 
 WORKER = ["celery", "-A", "pushtasks", "worker"]
@@ -82,7 +82,10 @@ def test_the_visibility_timeout_is_in_all_places_where_celery_asks_for_it():
     settings = complete(environ={"PUSHTASKS_VISIBILITY_TIMEOUT": "90"})
 
     assert settings["visibility_timeout"] == 90
-    assert settings["broker_transport_options"] == {"visibility_timeout": 90}
+    assert settings["broker_transport_options"] == {
+        "visibility_timeout": 90,
+        "max_connections": MAX_CONNECTIONS,
+    }
     assert settings["result_backend_transport_options"] == {"visibility_timeout": 90}
     assert complete()["visibility_timeout"] == 600
 
@@ -95,7 +98,11 @@ def test_transport_options_of_ones_own_are_added_to():
         }
     )
 
-    assert settings["broker_transport_options"] == {"master_name": "m", "visibility_timeout": 5}
+    assert settings["broker_transport_options"] == {
+        "master_name": "m",
+        "visibility_timeout": 5,
+        "max_connections": MAX_CONNECTIONS,
+    }
     assert settings["result_backend_transport_options"] == {
         "global_keyprefix": "x",
         "master_name": "m",
