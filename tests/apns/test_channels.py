@@ -7,6 +7,7 @@ from pushtasks.apns import channels, live_activity
 from pushtasks.apns.channels import ChannelError, Channels, Service
 from pushtasks.errors import InvalidPush, PushError
 from pushtasks.net.http import Request, Response
+from pushtasks.results import Verdict
 from pushtasks.wire.apns_http2 import CHANNEL_REASONS
 
 CHANNEL = "dHN0LXNyY2gtY2hubA=="
@@ -156,7 +157,7 @@ class TestChannels:
     def test_broadcast_goes_to_the_other_service(self):
         apple = Apple(Response(200, headers={"apns-request-id": ID}))
         verdict = Channels("a.b", apple).broadcast(CHANNEL, UPDATE, request_id=ID)
-        assert verdict == (200, None, ID, None, None, None)
+        assert verdict == Verdict(200, message_id=ID)
         (service, request) = apple.asked[0]
         assert service is Service.BROADCAST
         assert request.body == UPDATE_BYTES
@@ -173,7 +174,7 @@ class TestChannels:
     def test_refused_broadcast_is_a_verdict(self, reason, status):
         apple = Apple(Response(status, f'{{"reason":"{reason}"}}'.encode(), retry_after=3.0))
         verdict = Channels("a.b", apple).broadcast(CHANNEL, UPDATE)
-        assert verdict == (status, reason, None, None, None, 3.0)
+        assert verdict == Verdict(status, reason, retry_after=3.0)
 
     @pytest.mark.parametrize(
         "ask",
