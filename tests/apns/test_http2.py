@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pushtasks.apns import http2
 from pushtasks.apns.notification import EPOCH, notification
 from pushtasks.net.http import Request, Response
+from pushtasks.results import Verdict
 from pushtasks.wire.apns_http2 import REASONS
 
 TOKEN = "ab" * 32
@@ -65,13 +66,13 @@ def test_request_names_the_device_in_its_path_and_ends_with_the_id():
 
 def test_accepted_push_has_the_id_that_it_was_sent_with():
     verdict = http2.read_response(Response(200), ID)
-    assert verdict == (200, None, ID, None, None, None)
+    assert verdict == Verdict(200, message_id=ID)
 
 
 @pytest.mark.parametrize(("reason", "status"), REASONS.items())
 def test_every_reason_of_apples_is_read(reason, status):
     response = Response(status, f'{{"reason":"{reason}"}}'.encode())
-    assert http2.read_response(response, ID) == (status, reason, ID, None, None, None)
+    assert http2.read_response(response, ID) == Verdict(status, reason, ID)
     assert http2.read_reason(response) == reason
 
 
@@ -130,7 +131,7 @@ def test_seconds_to_wait_are_handed_on():
 )
 def test_body_that_gives_no_reason_leaves_the_status(body):
     verdict = http2.read_response(Response(502, body), ID)
-    assert verdict == (502, "HTTP 502", ID, None, None, None)
+    assert verdict == Verdict(502, "HTTP 502", ID)
 
 
 @pytest.mark.parametrize("status", [0, 100, 201, 204, 301])
