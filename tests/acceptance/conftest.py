@@ -1,10 +1,12 @@
 """Whole workers: real processes, a real Redis, the emulator over TLS."""
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections import deque
 from contextlib import contextmanager
 
@@ -47,6 +49,11 @@ class Worker:
         assert self.is_ready.wait(30), self.log
         return self
 
+    def kill(self):
+        """End it without a chance to do anything more, as the kernel does when memory runs out."""
+        self.process.kill()
+        self.process.wait(10)
+
     def stop(self):
         self.process.terminate()
         try:
@@ -71,6 +78,44 @@ def environ(emulator, redis_server):
         "PUSHTASKS_CONFIG": str(emulator.directory / "pushtasks.toml"),
         "PYTHONWARNINGS": "ignore",
     }
+
+
+@pytest.fixture
+def settings(emulator):
+    """The emulator's settings, for tests to change; its paths are absolute."""
+    return read_settings(emulator)
+
+
+@pytest.fixture
+def settings_of():
+    """(emulator) → the settings of any emulator."""
+    return read_settings
+
+
+def read_settings(emulator):
+    """Read what an emulator wrote for its clients."""
+    tables = tomllib.loads((emulator.directory / "pushtasks.toml").read_text())
+    for table in (app for provider in tables.values() for app in provider.values()):
+        for name in {"ca_file", "credentials", "key"} & table.keys():
+            table[name] = str(emulator.directory / table[name])
+    return tables
+
+
+@pytest.fixture
+def write_settings(tmp_path):
+    """(settings) → the environment of a worker that goes by them."""
+
+    def write(settings):
+        path = tmp_path / "changed.toml"
+        lines = []
+        for provider, apps in settings.items():
+            for app, table in apps.items():
+                lines.append(f"[{provider}.{app}]")
+                lines += [f"{name} = {json.dumps(value)}" for name, value in table.items()]
+        path.write_text("\n".join(lines))
+        return {"PUSHTASKS_CONFIG": str(path)}
+
+    return write
 
 
 @pytest.fixture
