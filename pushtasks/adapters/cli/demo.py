@@ -119,7 +119,8 @@ def _rows(
             devices = f"{len(one.step.devices)} devices"
             yield (devices, PROVIDERS[one.result["provider"]], count, "", "nothing")
         for device, result in one.shown():
-            yield result_cells(result, rehearsal.tries.get(device.token, 1))
+            tries = rehearsal.tries.get(device.token, 1)
+            yield result_cells(result, tries, rehearsal.setbacks.get(device.token))
 
 
 def _print_numbers(rehearsal: "Rehearsal") -> None:

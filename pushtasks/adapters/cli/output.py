@@ -79,18 +79,21 @@ def aligned_rows(rows: Iterable[Iterable[Text | str]]) -> Table:
     return table
 
 
-def result_cells(result: Mapping[str, Any], tries: int = 1) -> tuple[str, str, Text, str, str]:
+def result_cells(
+    result: Mapping[str, Any], tries: int = 1, setback: str | None = None
+) -> tuple[str, str, Text, str, str]:
     """Return the cells of one device.
 
     Args:
         result: As a task returns it.
         tries: How often it was sent, the last included.
+        setback: What the provider said to the first try, if that was not the last.
     """
     return (
         mask(result["token"]),
         PROVIDERS.get(result["provider"], result["provider"]),
         outcome_text(result["outcome"], tries),
-        result["reason"] or "",
+        result["reason"] or setback or "",
         advice(result),
     )
 

@@ -53,6 +53,8 @@ class Rehearsal:
     performed: tuple[Performed, ...]
     #: How often a push to a device has arrived, by token.
     tries: Mapping[str, int]
+    #: What the provider answered to the first of several tries, by token.
+    setbacks: Mapping[str, str]
     seconds: float
     #: Connections opened, by service.
     connections: Mapping[str, int]
@@ -96,8 +98,15 @@ def rehearse(steps: tuple[Step, ...], control: Control) -> Rehearsal:
     deadline = started + LIMIT
     performed = tuple(_performed(step, result, deadline) for step, result in sent)
     seconds = time.monotonic() - started
-    tries = Counter(entry["token"] for entry in control.received())
-    return Rehearsal(performed, tries, seconds, control.connections())
+    received = control.received()
+    tries = Counter(entry["token"] for entry in received)
+    answers = {entry["token"]: entry["answer"] for entry in reversed(received)}
+    setbacks = {
+        token: f"first {answers[token]['status']}"
+        for token, count in tries.items()
+        if count > 1
+    }
+    return Rehearsal(performed, tries, setbacks, seconds, control.connections())
 
 
 def _call(step: Step) -> AsyncResult[Any]:

@@ -48,7 +48,7 @@ def performed(step):
 
 def rehearsal(everything, steps):
     tries = {device.token: device.tries for step in steps for device in step.devices}
-    return Rehearsal(tuple(everything), tries, 1.0, {"apns": 1, "fcm": 1})
+    return Rehearsal(tuple(everything), tries, {}, 1.0, {"apns": 1, "fcm": 1})
 
 
 def test_in_a_terminal_it_shows_every_outcome_within_80_columns(terminal, misleading):
@@ -114,7 +114,7 @@ def test_a_push_that_was_not_tried_again_is_told(steps):
     seen = rehearsal(map(performed, steps), steps)
     busy = steps[3].devices[0]
 
-    [line] = Rehearsal(seen.performed, {**seen.tries, busy.token: 1}, 1.0, {}).differences()
+    [line] = Rehearsal(seen.performed, {**seen.tries, busy.token: 1}, {}, 1.0, {}).differences()
 
     assert line.endswith("tries 1 instead of 2")
 
