@@ -1,0 +1,136 @@
+"""What one process owns: a client for each app, and nothing that it got through a fork."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import tomllib
+
+import pytest
+from celery import Celery
+
+from pushtasks import InvalidPush, InvalidSettings, clients
+from pushtasks.apns.client import Push
+from pushtasks.apns.notification import notification
+
+TOKEN = "ab" * 32
+IDENTIFIER = "123e4567-e89b-42d3-a456-426614174000"
+
+
+@pytest.fixture
+def settings(emulator):
+    """The emulator's settings, with absolute paths."""
+    tables = tomllib.loads((emulator.directory / "pushtasks.toml").read_text())
+    for provider in tables.values():
+        for name in {"ca_file", "credentials", "key"} & provider["default"].keys():
+            provider["default"][name] = str(emulator.directory / provider["default"][name])
+    return tables
+
+
+@pytest.fixture
+def app(settings):
+    settings["apns"]["other"] = settings["apns"]["default"] | {"topic": "com.example.other"}
+    app = Celery("host", set_as_current=False)
+    app.conf.pushtasks = settings
+    yield app
+    clients.close()
+    app.close()
+
+
+def send(client):
+    push = Push(TOKEN, notification("Hi", topic="com.example.app"), IDENTIFIER)
+    return client.send([push])[0]
+
+
+def test_an_app_has_one_client(app):
+    client = clients.apns_client(app, "default")
+
+    assert clients.apns_client(app, "default") is client
+    assert clients.apns_client(app, "default", "production") is client
+    assert clients.fcm_client(app, "default") is clients.fcm_client(app, "default")
+
+
+def test_another_app_and_another_environment_have_their_own(app):
+    client = clients.apns_client(app, "default")
+
+    assert clients.apns_client(app, "other") is not client
+    assert clients.apns_client(app, "default", "sandbox") is not client
+
+
+def test_clients_of_apps_with_the_same_key_share_connections(app, emulator):
+    for name in ("default", "other"):
+        assert send(clients.apns_client(app, name)).status == 200
+
+    assert emulator.control("GET", "/stats")["apns"]["connections_opened"] == 1
+
+
+def test_after_closing_the_next_push_opens_a_connection_of_its_own(app, emulator):
+    closed = clients.apns_client(app, "default")
+    assert send(closed).status == 200
+
+    clients.close()
+    opened = clients.apns_client(app, "default")
+
+    assert opened is not closed
+    assert send(opened).status == 200
+    assert emulator.control("GET", "/stats")["apns"]["connections_opened"] == 2
+
+
+def test_closing_twice_or_before_the_first_push_is_harmless():
+    clients.close()
+    clients.close()
+
+
+def test_an_unknown_app_is_refused_naming_those_there_are(app):
+    with pytest.raises(InvalidPush, match=r"app 'nope' .* \(there are default, other\)"):
+        clients.apns_client(app, "nope")
+    with pytest.raises(InvalidPush, match=r"app 'nope' .* \(there are default\)"):
+        clients.fcm_client(app, "nope")
+
+
+def test_a_key_that_cannot_be_read_is_named_with_its_app_and_others_go_on(app, settings, tmp_path):
+    settings["apns"]["broken"] = settings["apns"]["default"] | {"key": str(tmp_path / "none.p8")}
+    app.conf.pushtasks = settings
+
+    with pytest.raises(InvalidSettings, match=r"apns\.broken.*none\.p8"):
+        clients.apns_client(app, "broken")
+    assert send(clients.apns_client(app, "default")).status == 200
+
+
+def test_a_forked_process_has_a_client_and_a_connection_of_its_own(emulator):
+    program = textwrap.dedent(f"""
+        import os
+        from celery import Celery
+        from pushtasks import clients
+        from pushtasks.apns.client import Push
+        from pushtasks.apns.notification import notification
+
+        def send(client):
+            push = Push({TOKEN!r}, notification("Hi", topic="com.example.app"), {IDENTIFIER!r})
+            assert client.send([push])[0].status == 200
+
+        app = Celery("host")
+        inherited = clients.apns_client(app, "default")
+        send(inherited)
+        pid = os.fork()
+        if pid == 0:
+            client = clients.apns_client(app, "default")
+            assert client is not inherited
+            send(client)
+            clients.close()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert clients.apns_client(app, "default") is inherited
+        send(inherited)
+    """)
+    settings = str(emulator.directory / "pushtasks.toml")
+
+    subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program],
+        env=os.environ | {"PUSHTASKS_CONFIG": settings},
+        timeout=30,
+        check=True,
+    )
+
+    assert emulator.control("GET", "/received/count") == {"count": 3}
+    assert emulator.control("GET", "/stats")["apns"]["connections_opened"] == 2
