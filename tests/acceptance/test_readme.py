@@ -1,6 +1,7 @@
-"""The README's first example, run as it stands."""
+"""The README's examples, run as they stand."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -35,3 +36,25 @@ def test_the_first_example_prints_the_result_that_the_readme_shows(
     assert printed == {**promised, "message_id": received["headers"]["apns-id"]}
     assert received["token"] == promised["token"]
     assert received["payload"] == {"aps": {"alert": "Your order is on its way"}}
+
+
+@pytest.mark.acceptance
+def test_the_fixture_and_the_test_that_the_readme_shows_work_in_pytest(tmp_path):
+    examples = PYTHON.findall(README.read_text(encoding="utf-8"))
+    [fixture] = [example for example in examples if "@pytest.fixture" in example]
+    [test] = [example for example in examples if example.startswith("def test_")]
+    (tmp_path / "conftest.py").write_text(fixture, encoding="utf-8")
+    importing = "from pushtasks import send_apns\n\n\n"
+    (tmp_path / "test_example.py").write_text(importing + test, encoding="utf-8")
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        env={name: text for name, text in os.environ.items() if not name.startswith("PUSHTASKS_")},
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert "1 passed" in ran.stdout, ran.stdout
