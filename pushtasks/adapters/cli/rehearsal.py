@@ -102,9 +102,7 @@ def rehearse(steps: tuple[Step, ...], control: Control) -> Rehearsal:
     tries = Counter(entry["token"] for entry in received)
     answers = {entry["token"]: entry["answer"] for entry in reversed(received)}
     setbacks = {
-        token: f"first {answers[token]['status']}"
-        for token, count in tries.items()
-        if count > 1
+        token: f"first {answers[token]['status']}" for token, count in tries.items() if count > 1
     }
     return Rehearsal(performed, tries, setbacks, seconds, control.connections())
 
