@@ -11,13 +11,15 @@ import pytest
 
 README = Path(__file__).parents[2] / "README.md"
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWN = re.compile(r"^```text\n(\{'version'.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.acceptance
 def test_the_first_example_prints_the_result_that_the_readme_shows(
     start_worker, environ, emulator, tmp_path
 ):
-    example, shown = PYTHON.findall(README.read_text(encoding="utf-8"))[:2]
+    text = README.read_text(encoding="utf-8")
+    example, shown = PYTHON.findall(text)[0], SHOWN.findall(text)[0]
     start_worker("-P", "threads", "-c", "2")
 
     ran = subprocess.run(  # noqa: S603
