@@ -1,9 +1,10 @@
 """Which failures are worth another try, when, and what to do first. A pure table.
 
-Sources: Apple, "Handling notification responses from APNs"; Google, "Best practices when sending
-FCM messages at scale" and "FCM Error Codes". Apple asks to wait 15 minutes after a 5xx without
-Retry-After. Here pauses begin at 10 seconds and double: a push that is a quarter of an hour late
-is rarely worth sending, and the provider is asked a handful of times at most.
+Sources: Apple, "Handling notification responses from APNs" and, archived, "Binary Provider API";
+Google, "Best practices when sending FCM messages at scale", "FCM Error Codes" and the legacy HTTP
+reference. Apple asks to wait 15 minutes after a 5xx without Retry-After. Here pauses begin at 10
+seconds and double: a push that is a quarter of an hour late is rarely worth sending, and the
+provider is asked a handful of times at most.
 """
 
 from collections.abc import Mapping
@@ -118,8 +119,47 @@ FCM_RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     }
 )
 
+#: The binary gateway's statuses by name; some names are those of the HTTP/2 API and mean the same.
+GATEWAY_RULES: Final[Mapping[str, Rule]] = MappingProxyType(
+    {
+        "NoErrors": UNKNOWN_ERROR,
+        "ProcessingError": SLOW,
+        "MissingDeviceToken": FIX_REQUEST,
+        "MissingTopic": FIX_CONFIG,
+        "MissingPayload": FIX_REQUEST,
+        "InvalidTokenSize": FIX_REQUEST,
+        "InvalidTopicSize": FIX_CONFIG,
+        "InvalidPayloadSize": FIX_REQUEST,
+        "InvalidToken": DROP_TOKEN,
+        "ProtocolError": FIX_REQUEST,
+        "Unknown": UNKNOWN_ERROR,
+    }
+)
+
+GCM_RULES: Final[Mapping[str, Rule]] = MappingProxyType(
+    {
+        "MissingRegistration": FIX_REQUEST,
+        "InvalidRegistration": DROP_TOKEN,
+        "NotRegistered": DROP_TOKEN,
+        "InvalidPackageName": FIX_REQUEST,
+        "MismatchSenderId": FIX_CONFIG,
+        "InvalidParameters": FIX_REQUEST,
+        "MessageTooBig": FIX_REQUEST,
+        "InvalidDataKey": FIX_REQUEST,
+        "InvalidTtl": FIX_REQUEST,
+        "Unavailable": SLOW,
+        "InternalServerError": SLOW,
+        "DeviceMessageRateExceeded": QUOTA,
+        "TopicsMessageRateExceeded": QUOTA,
+        "InvalidApnsCredential": FIX_CONFIG,
+        # For a request as a whole: see wire.gcm.STATUS_REASONS.
+        "InvalidRequest": FIX_REQUEST,
+        "InvalidApiKey": FIX_CONFIG,
+    }
+)
+
 RULES: Final[Mapping[Provider, Mapping[str, Rule]]] = MappingProxyType(
-    {APNS: APNS_RULES, GCM: FCM_RULES}
+    {APNS: {**GATEWAY_RULES, **APNS_RULES}, GCM: {**GCM_RULES, **FCM_RULES}}
 )
 #: For reasons that no table has, by HTTP status.
 STATUS_RULES: Final[Mapping[int, Rule]] = MappingProxyType(

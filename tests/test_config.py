@@ -14,6 +14,7 @@ from pushtasks.errors import InvalidPush, InvalidSettings
 
 KEY = {"key": "key.p8", "key_id": "ABC1234567", "team_id": "TEAM123456"}
 APNS = {"topic": "com.example.app", **KEY}
+SECRET = "hush-hush"
 PEM = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByq\n-----END PRIVATE KEY-----\n"
 
 
@@ -274,7 +275,7 @@ def test_all_mistakes_are_told_at_once_each_in_its_line():
         ({"server": "https://"}, "apns.default.server: 'https://' is wrong"),
         ({"unanswered": True}, "apns.default.unanswered: True is wrong, it must be 'resend'"),
         ({"tiemout": 3}, "apns.default.tiemout: unknown key; did you mean timeout?"),
-        ({"qqq": 3}, "apns.default.qqq: unknown key; there are broadcast_server, ca_file,"),
+        ({"qqq": 3}, "apns.default.qqq: unknown key; there are assume_sent, broadcast_server,"),
         ({"name": "x"}, "apns.default.name: unknown key; the app is called as its table"),
     ],
 )
@@ -381,15 +382,81 @@ def test_every_field_tells_what_to_set():
             assert field.description, name
 
 
+# The wires of 2014 ----------------------------------------------------------------------------
+
+
+def test_a_gateway_app_needs_a_certificate_alone():
+    app = load({"apns": {"x": {"protocol": "binary", "certificate": PEM}}}).apns_app("x")
+
+    assert (app.gateway, app.feedback, app.pool_size, app.assume_sent) == (None, None, 2, 0.5)
+    assert (app.confirm, app.command) == ("silence", 2)
+
+
+def test_a_legacy_app_needs_an_api_key_alone():
+    values = {"protocol": "legacy", "api_key": SECRET, "server": "http://127.0.0.1:5555/gcm/send"}
+    app = load({"gcm": {"x": values}}).gcm_app("x")
+
+    assert app.api_key.get_secret_value() == SECRET
+    assert (app.form, app.server) == ("json", "http://127.0.0.1:5555/gcm/send")
+
+
+@pytest.mark.parametrize(
+    ("provider", "values", "line"),
+    [
+        ("apns", {"protocol": "binary"}, "key: the binary gateway takes no key; set certificate"),
+        ("apns", {"protocol": "binary", **KEY}, "key: belongs to protocol 'http2'"),
+        ("apns", {**APNS, "gateway": "h:1"}, "gateway: belongs to protocol 'binary'"),
+        (
+            "apns",
+            {"protocol": "binary", "certificate": "c", "streams": 5},
+            "streams: belongs to HTTP",
+        ),
+        (
+            "apns",
+            {"protocol": "binary", "certificate": "c", "server": "https://h"},
+            "server: belongs",
+        ),
+        ("apns", {"protocol": "binary", "certificate": "c", "gateway": "h"}, "must be host:port"),
+        ("apns", KEY, "topic: missing; set the app's bundle id"),
+        ("gcm", {}, "credentials: missing; set the service account's JSON"),
+        ("gcm", {"protocol": "legacy"}, "api_key: missing; set the API key"),
+        ("gcm", {"credentials": "a", "api_key": SECRET}, "api_key: belongs to protocol 'legacy'"),
+        ("gcm", {"credentials": "a", "server": "https://h/path"}, "nothing after it"),
+        ("gcm", {"protocol": "legacy", "api_key": "k", "server": "https://h"}, "a whole URL"),
+    ],
+)
+def test_what_a_protocol_needs_and_what_it_has_no_use_for(provider, values, line):
+    lines = mistakes_of({provider: {"x": values}})
+
+    assert any(line in one for one in lines), lines
+    assert SECRET not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (
+            {"poll_at": "25:00"},
+            "feedback.poll_at: '25:00' is wrong, it must be from 00:00 to 23:59",
+        ),
+        ({"poll_at": "noon"}, "must be HH:MM"),
+        ({"breaker": 2}, "feedback.breaker: 2 is wrong"),
+        ({"lenght": 2}, "feedback.lenght: unknown key; did you mean length?"),
+    ],
+)
+def test_mistakes_in_the_feedback_table_are_named(values, line):
+    assert line in mistakes_of({"feedback": values})[0]
+
+
 # Secrets --------------------------------------------------------------------------------------
 
-SECRET = "hush-hush"
 PLACES = [
     ("apns", {**APNS, "key": SECRET}),
     ("apns", {"topic": "a", "certificate": SECRET, "certificate_key": SECRET}),
     ("apns", {"topic": "a", "certificate": "c", "certificate_password": SECRET}),
     ("apns", {**APNS, "proxy": f"http://user:{SECRET}@h:1"}),
     ("gcm", {"credentials": SECRET}),
+    ("gcm", {"protocol": "legacy", "api_key": SECRET}),
 ]
 
 

@@ -10,13 +10,13 @@ import pytest
 
 from pushtasks import errors, retries
 from pushtasks.adapters.cli import main
-from pushtasks.config import ApnsApp, GcmApp, load_settings
+from pushtasks.config import ApnsApp, FeedbackSettings, GcmApp, load_settings
 from pushtasks.config.apps import WrittenSettings
 from pushtasks.config.sources import CELERY_VARIABLES, FILE_VARIABLE
 from pushtasks.emulator import control, faults
 from pushtasks.gathering import Listing, Summary
 from pushtasks.results import APNS, Action, Outcome, Result
-from pushtasks.wire import apns_http2, fcm
+from pushtasks.wire import apns_binary, apns_http2, fcm, gcm
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -61,7 +61,7 @@ def described_settings(*models):
     return fields - {"name"}
 
 
-@pytest.mark.parametrize("model", [ApnsApp, GcmApp, WrittenSettings])
+@pytest.mark.parametrize("model", [ApnsApp, GcmApp, FeedbackSettings, WrittenSettings])
 def test_every_setting_has_a_row(model):
     assert described_settings(model) <= rows(section("Settings")).keys()
 
@@ -70,9 +70,12 @@ def test_defaults_in_the_tables_are_those_in_force():
     table = rows(section("Settings"))
     shared = described_settings(ApnsApp, GcmApp) - {"protocol", "server", "streams"}
 
-    for name in shared | {"environment"}:
+    binary = {"pool_size", "assume_sent", "confirm", "command", "idle_age"}
+    for name in shared | binary | {"environment"}:
         default = ApnsApp.model_fields[name].default
         assert default is None or table[name][0].strip("`") == str(default), name
+    for name, field in FeedbackSettings.model_fields.items():
+        assert field.default is None or table[name][0].strip("`") == str(field.default), name
 
 
 @pytest.mark.parametrize("model", [ApnsApp, GcmApp])
@@ -135,8 +138,19 @@ def test_every_key_of_a_result_is_explained():
     [
         (retries.APNS_RULES, apns_http2.REASONS),
         (retries.FCM_RULES, {code: status for code, (status, _) in fcm.ERROR_CODES.items()}),
+        (
+            {k: v for k, v in retries.GATEWAY_RULES.items() if k not in retries.APNS_RULES},
+            {name: status for status, name in apns_binary.STATUSES.items()},
+        ),
+        (
+            {k: v for k, v in retries.GCM_RULES.items() if k not in retries.APNS_RULES},
+            {
+                **dict.fromkeys(gcm.ERRORS, 200),
+                **{name: status for status, name in gcm.STATUS_REASONS.items()},
+            },
+        ),
     ],
-    ids=["apns", "fcm"],
+    ids=["apns", "fcm", "gateway", "gcm"],
 )
 def test_every_reason_has_a_row_with_its_status_retries_and_action(rules, statuses):
     table = rows(section("Reasons"))
@@ -145,14 +159,14 @@ def test_every_reason_has_a_row_with_its_status_retries_and_action(rules, status
 
     for reason, rule in rules.items():
         status, _, again, action = table[reason]
-        assert int(status) == (statuses.get(reason) or general[reason]), reason
+        assert int(status) == statuses.get(reason, general.get(reason)), reason
         assert (again == "no") == rule.is_final, reason
         assert ("new" in again) == (rule.before is not retries.Before.NOTHING), reason
         assert action == f"`{rule.action.value}`", reason
 
 
 def test_every_reason_in_the_tables_is_known():
-    known = retries.APNS_RULES.keys() | retries.FCM_RULES.keys()
+    known = set().union(*retries.RULES.values())
 
     assert rows(section("Reasons")).keys() - {"reason", "---"} == known
 

@@ -61,7 +61,7 @@ class ApnsClient:
 
     def channels(self, bundle_id: str | None = None) -> Channels:
         """Return the broadcast channels of the app, or of another of the same team."""
-        return Channels(bundle_id or self._app.topic, self._exchange)
+        return Channels(bundle_id or self._app.topic or "", self._exchange)
 
     def _authorization(self) -> str | None:
         return self._provider_token.authorization() if self._provider_token else None

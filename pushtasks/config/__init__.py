@@ -5,7 +5,7 @@ environment (`sources`), into the shape that `apps` describes; `mistakes` tells 
 Nothing here opens a key or certificate, so that a web process needs none to hand pushes to workers.
 """
 
-from pushtasks.config.apps import ApnsApp, GcmApp
+from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp
 from pushtasks.config.settings import Settings, current_settings, load_settings
 
-__all__ = ["ApnsApp", "GcmApp", "Settings", "current_settings", "load_settings"]
+__all__ = ["ApnsApp", "FeedbackSettings", "GcmApp", "Settings", "current_settings", "load_settings"]

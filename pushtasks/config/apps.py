@@ -15,11 +15,17 @@ from pydantic import (
 )
 
 from pushtasks.config.rules import (
+    PROTOCOL_OF,
+    check_address,
     check_apns_credential,
     check_apple_id,
+    check_gcm_server,
+    check_needed,
+    check_protocol,
     check_proxy,
     check_redis_url,
     check_server,
+    check_time_of_day,
     check_topic,
 )
 from pushtasks.wire import apns_http2
@@ -28,7 +34,9 @@ from pushtasks.wire import apns_http2
 FCM_STREAMS: Final = 100
 
 Server = Annotated[str | None, AfterValidator(check_server)]
+Address = Annotated[str | None, AfterValidator(check_address)]
 Topic = Annotated[str, AfterValidator(check_topic)]
+TimeOfDay = Annotated[str, AfterValidator(check_time_of_day)]
 Proxy = Annotated[SecretStr | None, AfterValidator(check_proxy)]
 RedisUrl = Annotated[str | None, AfterValidator(check_redis_url)]
 Secret = Annotated[SecretStr | None, Field(min_length=1)]
@@ -42,7 +50,11 @@ class _App(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field(min_length=1, description="the name by which tasks call the app")
-    server: Server = Field(None, description="https://host or https://host:port, or leave it out")
+    #: Before everything that is checked by it.
+    protocol: str
+    server: str | None = Field(
+        None, description="https://host or https://host:port, or leave it out"
+    )
     ca_file: Path | None = Field(None, description="a PEM file of the authorities to trust")
     proxy: Proxy = Field(
         None,
@@ -57,6 +69,17 @@ class _App(BaseModel):
     unanswered: Literal["resend", "report"] = Field(
         "resend", description="what is to become of a push whose answer is lost, or leave it out"
     )
+    skip_dead: bool = Field(
+        default=False, description="true to leave out tokens that are known to be dead, or false"
+    )
+
+    @field_validator(*PROTOCOL_OF, "connections", "streams", check_fields=False)
+    @classmethod
+    def _belongs_to_protocol(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.field_name or ""
+        if value is not None:
+            check_protocol(name, info.data)
+        return value
 
 
 class ApnsApp(_App):
@@ -65,8 +88,12 @@ class ApnsApp(_App):
     Keys and certificates are an absolute path, PEM text or base64: see `pushtasks.keyfiles`.
     """
 
-    protocol: Literal["http2"] = Field("http2", description="it so, or leave it out")
-    topic: Topic = Field(description="the app's bundle id, such as com.example.app")
+    protocol: Literal["http2", "binary"] = Field(
+        "http2", description='"http2", or "binary" for a gateway of 2009 to 2021, or leave it out'
+    )
+    topic: Topic | None = Field(
+        None, validate_default=True, description="the app's bundle id, such as com.example.app"
+    )
     environment: Literal["production", "sandbox"] = Field(
         "production", description="the one that the device tokens are from, or leave it out"
     )
@@ -94,6 +121,39 @@ class ApnsApp(_App):
     channel_server: Server = Field(
         None, description="https://host or https://host:port, or leave it out"
     )
+    gateway: Address = Field(None, description="host:port of a binary gateway, or leave it out")
+    feedback: Address = Field(None, description="host:port of a feedback service, or leave it out")
+    feedback_hostname: str | None = Field(
+        None, min_length=1, description="the name in the feedback service's certificate"
+    )
+    pool_size: int = Field(2, ge=1, description="the connections of a worker process, such as 2")
+    assume_sent: float = Field(
+        0.5, gt=0, allow_inf_nan=False, description="the seconds of silence that count as accepted"
+    )
+    confirm: Literal["silence", "sentinel"] = Field(
+        "silence", description="how lists are confirmed, or leave it out"
+    )
+    command: Literal[0, 1, 2] = Field(2, description="the form of frames: 2, or 0 or 1 if need be")
+    idle_age: float = Field(
+        300.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="the seconds without use that a connection bears",
+    )
+
+    @field_validator("server")
+    @classmethod
+    def _is_origin(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            check_protocol("broadcast_server", info.data)  # gateways have an address of their own
+        return check_server(value)
+
+    @field_validator("topic")
+    @classmethod
+    def _has_topic(cls, value: str | None, info: ValidationInfo) -> str | None:
+        way = "the app's bundle id, such as com.example.app"
+        check_needed(value, info.data, "http2", way)
+        return value
 
     @field_validator("key", "key_id", "team_id", "certificate_key", "certificate_password")
     @classmethod
@@ -105,15 +165,73 @@ class ApnsApp(_App):
 class GcmApp(_App):
     """One Firebase project: where its messages go and as whom."""
 
-    protocol: Literal["v1"] = Field("v1", description="it so, or leave it out")
-    credentials: SecretStr = Field(
-        min_length=1, description="the service account's JSON: a path, the text or base64"
+    protocol: Literal["v1", "legacy"] = Field(
+        "v1", description='"v1", or "legacy" for GCM and FCM up to 2024, or leave it out'
+    )
+    credentials: Secret = Field(
+        None,
+        validate_default=True,
+        description="the service account's JSON: a path, the text or base64",
     )
     project: str | None = Field(
         None, min_length=1, description="the Firebase project id; default: the credentials' own"
     )
     streams: int = Field(
         FCM_STREAMS, ge=1, description="the requests in flight on a connection, such as 100"
+    )
+    api_key: Secret = Field(
+        None, validate_default=True, description="the API key, also called server key"
+    )
+    form: Literal["json", "text"] = Field(
+        "json", description='"json", or "text" for a relay that takes plain text only'
+    )
+
+    @field_validator("server")
+    @classmethod
+    def _is_server(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return check_gcm_server(value, info.data.get("protocol"))
+
+    @field_validator("credentials", "api_key")
+    @classmethod
+    def _can_authenticate(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.field_name or ""
+        protocol, way = {
+            "credentials": ("v1", "the service account's JSON: a path, the text or base64"),
+            "api_key": ("legacy", "the API key, also called server key"),
+        }[name]
+        check_needed(value, info.data, protocol, way)
+        return value
+
+
+class FeedbackSettings(BaseModel):
+    """What becomes of news about devices: dead tokens, replaced ones, late rejections."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    handler: str | None = Field(
+        default=None,
+        min_length=1,
+        description="the dotted path of a function that takes a list of entries",
+    )
+    handler_task: str | None = Field(
+        default=None,
+        min_length=1,
+        description="the name of a Celery task that takes a list of entries",
+    )
+    handler_queue: str = Field(
+        default="celery", min_length=1, description="the queue on which that task's workers listen"
+    )
+    length: int = Field(
+        default=100_000, ge=1, description="the entries that are kept at the most, such as 100000"
+    )
+    poll_at: TimeOfDay = Field(
+        default="04:20", description="a time of day, HH:MM, for the daily poll"
+    )
+    breaker: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="the share of suspicious rejections that stops deletion, such as 0.5",
     )
 
 
@@ -127,6 +245,9 @@ class WrittenSettings(BaseModel):
     )
     apns: dict[str, ApnsApp] = Field({}, description="a table for each app, as [apns.default]")
     gcm: dict[str, GcmApp] = Field({}, description="a table for each app, as [gcm.default]")
+    feedback: FeedbackSettings = Field(
+        default_factory=FeedbackSettings, description="a table, [feedback]"
+    )
 
     @field_validator("apns", "gcm", mode="before")
     @classmethod

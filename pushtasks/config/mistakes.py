@@ -8,8 +8,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from pushtasks.config.apps import ApnsApp, GcmApp, WrittenSettings
-from pushtasks.config.rules import CREDENTIAL
+from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp, WrittenSettings
+from pushtasks.config.rules import CREDENTIAL, MISPLACED
 from pushtasks.errors import InvalidSettings
 
 APPS: Final[Mapping[str, type[BaseModel]]] = {"apns": ApnsApp, "gcm": GcmApp}
@@ -66,7 +66,7 @@ def _line(details: ErrorDetails) -> str:
     kind = details["type"]
     if kind == "extra_forbidden":
         return f"{key}: unknown key; {suggestion(path[-1], _known_keys(path))}"
-    if kind == CREDENTIAL:
+    if kind in {CREDENTIAL, MISPLACED}:
         return f"{key}: {details['msg']}"
     field = _field(path)
     way_out = f"set {field.description}" if field else "correct or remove it"
@@ -98,12 +98,13 @@ def _is_secret(field: FieldInfo) -> bool:
 
 def _fields(path: list[str]) -> Mapping[str, FieldInfo]:
     """Return the fields among which the last part of a path is to be found."""
-    model = WrittenSettings if len(path) == 1 else APPS[path[0]]
-    return model.model_fields
+    if len(path) == 1:
+        return WrittenSettings.model_fields
+    return APPS.get(path[0], FeedbackSettings).model_fields
 
 
 def _field(path: list[str]) -> FieldInfo | None:
-    if len(path) == 2:  # noqa: PLR2004
+    if len(path) == 2 and path[0] in APPS:  # noqa: PLR2004
         path = path[:1]  # a whole app: as its provider
     return _fields(path).get(path[-1])
 

@@ -5,6 +5,7 @@ the value must be, a PydanticCustomError says all there is to say.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,6 +15,23 @@ from pydantic_core import PydanticCustomError
 from pushtasks.wire.apns_http2 import KEY_ID_LENGTH
 
 CREDENTIAL: Final = "credential"
+MISPLACED: Final = "misplaced"
+
+#: Settings that mean something to one protocol only.
+PROTOCOL_OF: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("key", "key_id", "team_id", "broadcast_server", "channel_server"), "http2"
+        ),
+        **dict.fromkeys(("gateway", "feedback", "feedback_hostname", "pool_size"), "binary"),
+        **dict.fromkeys(("assume_sent", "confirm", "command", "idle_age"), "binary"),
+        **dict.fromkeys(("credentials", "project"), "v1"),
+        **dict.fromkeys(("api_key", "form"), "legacy"),
+    }
+)
+#: Protocols without HTTP/2, and what only HTTP/2 knows.
+_WITHOUT_HTTP2: Final = frozenset({"binary", "legacy"})
+_OF_HTTP2: Final = frozenset({"connections", "streams"})
 
 _PROXIES: Final = frozenset({"http", "socks5", "socks5h"})
 _REDIS: Final = frozenset({"redis", "rediss", "unix"})
@@ -46,6 +64,37 @@ def check_server(url: str | None) -> str | None:
     return url
 
 
+def check_gcm_server(url: str | None, protocol: str | None) -> str | None:
+    """Take an origin for FCM v1, or for GCM the whole URL that messages are posted to."""
+    if url is None or protocol != "legacy":
+        return check_server(url)
+    parts = _split(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not parts.path.strip("/"):
+        raise ValueError("must be a whole URL, such as https://relay.example.com/gcm/send")
+    if "@" in url or parts.query or parts.fragment:
+        raise ValueError("must not have a user, password, query or fragment")
+    return url
+
+
+def check_address(address: str | None) -> str | None:
+    """Take `host:port`, or `[::1]:port`."""
+    if address is not None:
+        parts = _split(f"//{address}")
+        if not parts.hostname or not parts.port or parts.netloc != address or "@" in address:
+            raise ValueError("must be host:port")
+    return address
+
+
+def check_time_of_day(text: str) -> str:
+    """Take `HH:MM`."""
+    hour, colon, minute = text.partition(":")
+    if not (colon and hour.isdecimal() and minute.isdecimal() and len(minute) == 2):  # noqa: PLR2004
+        raise ValueError("must be HH:MM")
+    if int(hour) > 23 or int(minute) > 59:  # noqa: PLR2004
+        raise ValueError("must be from 00:00 to 23:59")
+    return text
+
+
 def check_proxy(url: SecretStr | None) -> SecretStr | None:
     """Take a proxy's URL with its port, which libcurl would guess."""
     if url is not None:
@@ -62,6 +111,34 @@ def check_redis_url(url: str | None) -> str | None:
     return url
 
 
+def check_protocol(name: str, others: Mapping[str, Any]) -> None:
+    """Refuse a setting that the app's protocol has no use for.
+
+    Args:
+        name: The setting, one that is written.
+        others: The settings before it, `protocol` among them if that is right.
+    """
+    protocol = others.get("protocol")
+    owner = PROTOCOL_OF.get(name)
+    if protocol and owner and owner != protocol:
+        raise PydanticCustomError(
+            MISPLACED,
+            f"belongs to protocol {owner!r}, and this app's is {protocol!r}; remove it, or set"
+            f" protocol = {owner!r}",
+        )
+    if protocol in _WITHOUT_HTTP2 and name in _OF_HTTP2:
+        raise PydanticCustomError(
+            MISPLACED,
+            f"belongs to HTTP/2, which protocol {protocol!r} does not speak; remove it",
+        )
+
+
+def check_needed(value: Any, others: Mapping[str, Any], protocol: str, way: str) -> None:
+    """Refuse the lack of a setting that a protocol cannot do without."""
+    if value is None and others.get("protocol") == protocol:
+        raise PydanticCustomError(CREDENTIAL, f"missing; set {way}")
+
+
 def check_apns_credential(name: str, value: Any, others: Mapping[str, Any]) -> None:
     """Check that there is one way to authenticate at Apple, and that it is complete.
 
@@ -70,7 +147,9 @@ def check_apns_credential(name: str, value: Any, others: Mapping[str, Any]) -> N
         value: None if it is missing.
         others: The settings before it that are right in themselves.
     """
-    if name == "key" and "certificate" in others:
+    if others.get("protocol") == "binary":
+        _check_certificate(name, others.get("certificate", True))
+    elif name == "key" and "certificate" in others:
         _check_one_way(key=value, certificate=others["certificate"])
     if name in {"key_id", "team_id"} and "key" in others:
         _check_belongs_to_key(name, value, others["key"])
@@ -78,6 +157,13 @@ def check_apns_credential(name: str, value: Any, others: Mapping[str, Any]) -> N
         raise PydanticCustomError(
             CREDENTIAL,
             "there is no certificate that it could belong to; set certificate, or remove it",
+        )
+
+
+def _check_certificate(name: str, certificate: object) -> None:
+    if name == "key" and certificate is None:
+        raise PydanticCustomError(
+            CREDENTIAL, "the binary gateway takes no key; set certificate (and certificate_key)"
         )
 
 

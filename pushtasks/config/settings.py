@@ -13,7 +13,7 @@ from celery.local import Proxy
 from pydantic import ValidationError
 
 from pushtasks import redis_urls
-from pushtasks.config.apps import ApnsApp, GcmApp, WrittenSettings
+from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp, WrittenSettings
 from pushtasks.config.mistakes import invalid_settings, lines_of, names_written
 from pushtasks.config.sources import FILE_NAME, read_sources
 from pushtasks.errors import InvalidPush, InvalidSettings
@@ -33,6 +33,7 @@ class Settings:
     directory: Path
     #: For `redis.Redis.from_url`; it may have a password in it.
     redis_url: str | None = field(default=None, repr=False)
+    feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
 
     @property
     def configured(self) -> bool:
@@ -100,6 +101,7 @@ def load_settings(
         gcm=MappingProxyType(written.gcm),
         directory=sources.directory,
         redis_url=written.redis_url,
+        feedback=written.feedback,
     )
 
 

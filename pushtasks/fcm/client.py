@@ -83,7 +83,8 @@ def service_account(app: GcmApp) -> dict[str, Any]:
         InvalidSettings: It is missing or no JSON object.
     """
     setting = f"gcm.{app.name}.credentials"
-    material = read_key_material(app.credentials.get_secret_value(), setting=setting)
+    written = app.credentials.get_secret_value() if app.credentials else ""
+    material = read_key_material(written, setting=setting)
     try:
         account = json.loads(material)
     except ValueError:
