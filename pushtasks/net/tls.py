@@ -1,0 +1,74 @@
+"""Host, port, context and deadline → a connected TLS socket, for protocols that are not HTTP."""
+
+import os
+import socket
+import ssl
+import tempfile
+from pathlib import Path
+
+import certifi
+
+from pushtasks.net.deadline import Deadline
+
+
+def client_context(
+    certificate_pem: bytes, key_pem: bytes, ca_file: str | None = None
+) -> ssl.SSLContext:
+    """Return the context of a client that shows a certificate and verifies its server's.
+
+    Args:
+        certificate_pem: The certificate, then those that lead to its root.
+        key_pem: Its private key, not encrypted. It is in a file of our own for as long as OpenSSL
+            reads it, since OpenSSL takes it from a file only.
+        ca_file: PEM of the authorities to trust; None: certifi's.
+    """
+    context = ssl.create_default_context(cafile=ca_file or certifi.where())
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    descriptor, name = tempfile.mkstemp(suffix=".pem")  # its mode is 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(certificate_pem + b"\n" + key_pem)
+        context.load_cert_chain(name)
+    finally:
+        Path(name).unlink()
+    return context
+
+
+def connect(
+    host: str,
+    port: int,
+    context: ssl.SSLContext,
+    deadline: Deadline,
+    *,
+    server_hostname: str | None = None,
+) -> ssl.SSLSocket:
+    """Return a connected socket whose handshake is over; its timeout is what is left.
+
+    Nagle's algorithm is off: who writes through it collects small pieces himself.
+
+    Args:
+        host: Name or address.
+        port: TCP port.
+        context: As `client_context` makes it.
+        deadline: For all addresses of the host together.
+        server_hostname: The name that the certificate must have; None: the host.
+
+    Raises:
+        OSError: No address can be connected to in time, or the handshake failed (`ssl.SSLError`,
+            of which a certificate that is not trusted is one).
+    """
+    plain = socket.create_connection((host, port), deadline.require("connecting"))
+    try:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        plain.settimeout(deadline.require("TLS handshake"))
+        return context.wrap_socket(plain, server_hostname=server_hostname or host)
+    except BaseException:
+        plain.close()
+        raise
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of `host:port` or `[::1]:port`."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
