@@ -41,6 +41,7 @@ def connect(
     deadline: Deadline,
     *,
     server_hostname: str | None = None,
+    receive_buffer: int | None = None,
 ) -> ssl.SSLSocket:
     """Return a connected socket whose handshake is over; its timeout is what is left.
 
@@ -52,12 +53,14 @@ def connect(
         context: As `client_context` makes it.
         deadline: For all addresses of the host together.
         server_hostname: The name that the certificate must have; None: the host.
+        receive_buffer: Bytes that the kernel may keep for us and the other side may send ahead, a
+            few more or less; None: as the kernel likes.
 
     Raises:
         OSError: No address can be connected to in time, or the handshake failed (`ssl.SSLError`,
             of which a certificate that is not trusted is one).
     """
-    plain = socket.create_connection((host, port), deadline.require("connecting"))
+    plain = _connected(host, port, deadline, receive_buffer)
     try:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -66,6 +69,28 @@ def connect(
     except BaseException:
         plain.close()
         raise
+
+
+def _connected(
+    host: str, port: int, deadline: Deadline, receive_buffer: int | None
+) -> socket.socket:
+    """Try one address after the other; the window that TCP offers is set before it is offered."""
+    failure = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        plain = socket.socket(family, kind, protocol)
+        try:
+            if receive_buffer is not None:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            plain.settimeout(deadline.require("connecting"))
+            plain.connect(address)
+        except OSError as error:
+            plain.close()
+            failure = error
+        else:
+            return plain
+    raise failure
 
 
 def split_address(address: str) -> tuple[str, int]:
