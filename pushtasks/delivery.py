@@ -95,7 +95,7 @@ def deliver_many(
     left: dict[int, float] = {}
     verdict = None
     for (place, token), verdict in zip(ready, send(pushes) if pushes else [], strict=True):
-        if verdict.reason is None and verdict.canonical_id is None:
+        if verdict.reason is None and not (verdict.canonical_id or verdict.failed_registration_ids):
             gathering.accept(place, token, verdict)
             continue
         outcome, pause = _settle(policy, progress, place, verdict)
@@ -147,6 +147,7 @@ def _result(policy: Policy, token: str, verdict: Verdict, outcome: Outcome) -> R
         message_id=verdict.message_id,
         canonical_id=verdict.canonical_id,
         dead_since=verdict.dead_since,
+        failed_registration_ids=verdict.failed_registration_ids,
     )
 
 

@@ -12,7 +12,7 @@ class Gathering(Protocol):
         """Note a device whose push was accepted."""
 
     def add(self, place: int, result: Result) -> None:
-        """Note any other device, or one whose token is to be replaced."""
+        """Note any other device: one to be renamed, or a group that was reached in part, too."""
 
     def state(self) -> dict[str, Any]:
         """Return what the next try is to go on with, as JSON."""
@@ -42,7 +42,7 @@ class Summary:
     def add(self, _place: int, result: Result) -> None:
         """Count any other device, and keep its dict."""
         self._counts[result.outcome.value] += 1
-        if result.outcome is not Outcome.ACCEPTED:
+        if result.outcome is not Outcome.ACCEPTED or result.failed_registration_ids:
             self._failures.append(result.to_dict())
         if result.canonical_id:
             self._counts["canonical_ids"] += 1

@@ -51,6 +51,8 @@ class Verdict(NamedTuple):
     retry_after: float | None = None
     #: Without an answer: whether the provider may have received the push all the same.
     maybe_sent: bool = False
+    #: Of a device group: its members that the message did not reach.
+    failed_registration_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Result:
     message_id: str | None = None
     canonical_id: str | None = None
     dead_since: datetime | None = None
+    failed_registration_ids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Name the device by the beginning of its token only."""
@@ -75,8 +78,12 @@ class Result:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the dict of one device (`dead_since` as ISO 8601, UTC)."""
+        """Return the dict of one device (`dead_since` as ISO 8601, UTC).
+
+        Only a device group of which members failed has `failed_registration_ids`.
+        """
         dead_since = self.dead_since
+        failed = list(self.failed_registration_ids)
         return {
             "version": VERSION,
             "provider": self.provider,
@@ -89,4 +96,5 @@ class Result:
             "message_id": self.message_id,
             "canonical_id": self.canonical_id,
             "dead_since": dead_since and dead_since.astimezone(UTC).isoformat(),
+            **({"failed_registration_ids": failed} if failed else {}),
         }

@@ -150,13 +150,19 @@ class MaskedDict(dict[str, Any]):
 
 Number.register(MaskedDict)
 
-_MASKED_KEYS: Final = frozenset({"token", "canonical_id"})
+_MASKED_KEYS: Final = frozenset({"token", "canonical_id", "failed_registration_ids"})
 
 
 def _masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: mask(item) if key in _MASKED_KEYS and isinstance(item, str) else _masked(item)
+            key: _masked_text(item) if key in _MASKED_KEYS else _masked(item)
             for key, item in value.items()
         }
     return [_masked(item) for item in value] if isinstance(value, list) else value
+
+
+def _masked_text(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_masked_text(item) for item in value]
+    return mask(value) if isinstance(value, str) else _masked(value)

@@ -7,6 +7,7 @@ from pushtasks.errors import InvalidPush, PushMaybeSent, PushNotSent
 from pushtasks.gathering import Listing, Summary
 from pushtasks.progress import Progress
 from pushtasks.results import APNS, GCM, Verdict
+from pushtasks.task_base import MaskedDict
 
 POLICY = Policy(APNS, "default", retries=5, resend=True)
 REPORT = POLICY._replace(resend=False)
@@ -184,3 +185,26 @@ def test_progress_written_by_hand_is_refused():
     for nonsense in ({"tires": 1}, "x", 5):
         with pytest.raises(InvalidPush, match="leave it out"):
             Progress.of(nonsense)
+
+
+def test_a_device_group_reached_in_part_is_accepted_and_named_with_those_who_failed():
+    verdict = Verdict(200, failed_registration_ids=("first-member", "second"))
+    gathering = Summary(GCM, "default", {})
+
+    later = deliver_many(
+        POLICY._replace(provider=GCM), Progress(), devices("a"), lambda _: [verdict], gathering
+    )
+
+    result = gathering.to_dict()
+    assert (later, result["accepted"], result["rejected"]) == (None, 1, 0)
+    [failure] = result["failures"]
+    assert failure["failed_registration_ids"] == ["first-member", "second"]
+    assert (failure["outcome"], failure["action"]) == ("accepted", "none")
+    assert "first-member" not in repr(MaskedDict(result))
+    assert "first-…" in repr(MaskedDict(result))
+
+
+def test_only_a_group_that_was_reached_in_part_has_the_key_for_it():
+    result = deliver_one(POLICY, Progress(), TOKEN, ACCEPTED)
+
+    assert "failed_registration_ids" not in result.to_dict()
