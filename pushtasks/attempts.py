@@ -1,24 +1,26 @@
 """One try of a task: check, send, judge; then a result, or the same task once more, later."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from pushtasks.apns.client import ApnsClient, Push
+from pushtasks.apns.client import ApnsClient
+from pushtasks.apns.gateway import GatewayClient
 from pushtasks.apns.notification import Notification, apns_id, device_apns_id, device_token
 from pushtasks.arguments import (
     Arguments,
     apns_entry,
     apns_notification,
-    gcm_target,
     shown_token,
 )
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.delivery import Device, Later, Policy, deliver_many, deliver_one
 from pushtasks.errors import InvalidPush
-from pushtasks.fcm.message import Message, encode, message
+from pushtasks.fcm.client import Sender
 from pushtasks.gathering import Gathering, Listing, Summary
 from pushtasks.progress import Progress
 from pushtasks.results import APNS, GCM, Provider, Verdict
@@ -34,12 +36,13 @@ def to_apns_device(task: PushTask, arguments: Arguments) -> dict[str, Any]:
     """Try to send to one device at Apple."""
     attempt = Attempt(task, arguments)
     arguments, app = attempt.arguments, attempt.apns_app
-    push = Push(
+    client = attempt.apns_client()
+    push: Any = client.push(
         device_token(arguments["token"]),
         apns_notification(arguments, topic=app.topic),
         arguments.get("apns_id") or _task_apns_id(task.request.id),
     )
-    verdict = attempt.apns_client().send([push])[0]
+    verdict = client.send([push])[0]
     return attempt.end_one(_policy(APNS, app), arguments["token"], verdict)
 
 
@@ -47,15 +50,16 @@ def to_apns_devices(task: PushTask, arguments: Arguments) -> dict[str, Any]:
     """Try to send to the devices of a list at Apple that are left."""
     attempt = Attempt(task, arguments)
     arguments, app = attempt.arguments, attempt.apns_app
-    common = apns_notification(arguments, topic=app.topic)
-    rest = {**arguments, "topic": arguments.get("topic") or app.topic}
-    task_id = task.request.id or str(uuid.uuid4())
-    devices = [
-        _apns_device(place, entry, common, rest, task_id)
-        for place, entry in attempt.left("tokens").items()
-    ]
+    client = attempt.apns_client()
+    common = _ApnsList(
+        client,
+        apns_notification(arguments, topic=app.topic),
+        {**arguments, "topic": arguments.get("topic") or app.topic},
+        task.request.id or str(uuid.uuid4()),
+    )
+    devices = [common.device(place, entry) for place, entry in attempt.left("tokens").items()]
     gathering = Summary(APNS, app.name, attempt.progress.gathered)
-    send = attempt.apns_client().send
+    send: Any = partial(client.send, is_list=True)
     later = deliver_many(_policy(APNS, app), attempt.progress, devices, send, gathering)
     return attempt.end_many(later, gathering, "tokens")
 
@@ -67,10 +71,11 @@ def to_fcm(task: PushTask, arguments: Arguments) -> dict[str, Any]:
     if isinstance(targets, list | tuple):
         multicast_id = task.request.id or str(uuid.uuid4())
         return _to_targets(attempt, Listing(app.name, multicast_id, attempt.progress.gathered))
-    [device] = _fcm_devices(attempt, {0: targets})
+    client = fcm_client(task.app, app.name)
+    [device] = _fcm_devices(attempt, client, {0: targets})
     if isinstance(device.push, InvalidPush):
         raise device.push
-    verdict = fcm_client(task.app, app.name).send([device.push])[0]
+    verdict = client.send([device.push])[0]
     return attempt.end_one(_policy(GCM, app), device.token, verdict)
 
 
@@ -82,9 +87,9 @@ def to_fcm_many(task: PushTask, arguments: Arguments) -> dict[str, Any]:
 
 def _to_targets(attempt: "Attempt", gathering: Gathering) -> dict[str, Any]:
     app = attempt.gcm_app
-    devices = _fcm_devices(attempt, attempt.left("registration_ids"))
-    send = fcm_client(attempt.task.app, app.name).send
-    later = deliver_many(_policy(GCM, app), attempt.progress, devices, send, gathering)
+    client = fcm_client(attempt.task.app, app.name)
+    devices = _fcm_devices(attempt, client, attempt.left("registration_ids"))
+    later = deliver_many(_policy(GCM, app), attempt.progress, devices, client.send, gathering)
     return attempt.end_many(later, gathering, "registration_ids")
 
 
@@ -108,7 +113,7 @@ class Attempt:
         """The settings of the app, one of Google's."""
         return current_settings(self.task.app).gcm_app(self.arguments["app"])
 
-    def apns_client(self) -> ApnsClient:
+    def apns_client(self) -> ApnsClient | GatewayClient:
         """Return this process's client for the app, in the environment that is asked for."""
         environment = self.arguments.get("environment")
         return apns_client(self.task.app, self.arguments["app"], environment)
@@ -154,32 +159,43 @@ def _task_apns_id(task_id: str | None) -> str:
         return device_apns_id(task_id, 0)
 
 
-def _apns_device(
-    place: int, entry: Any, common: Notification, arguments: Arguments, task_id: str
-) -> Device[Push]:
-    token, notification, identifier = entry, common, None
-    try:
-        if not isinstance(entry, str):
-            token, overrides = apns_entry(entry)
-            identifier = overrides.get("apns_id")
-            if overrides:
-                notification = apns_notification({**arguments, **overrides}, topic=None)
-        chosen = apns_id(identifier) if identifier else device_apns_id(task_id, place)
-        return Device(place, token, Push(device_token(token), notification, chosen))
-    except InvalidPush as error:
-        return Device(place, shown_token(token), error)
+@dataclass(frozen=True, slots=True)
+class _ApnsList:
+    """What the entries of a list for Apple have in common."""
+
+    client: ApnsClient | GatewayClient
+    notification: Notification
+    #: For entries that override some of them.
+    arguments: Arguments
+    task_id: str
+
+    def device(self, place: int, entry: Any) -> Device[Any]:
+        token, notification, identifier = entry, self.notification, None
+        try:
+            if not isinstance(entry, str):
+                token, overrides = apns_entry(entry)
+                identifier = overrides.get("apns_id")
+                if overrides:
+                    notification = apns_notification({**self.arguments, **overrides}, topic=None)
+            chosen = apns_id(identifier) if identifier else device_apns_id(self.task_id, place)
+            push = self.client.push(device_token(token), notification, chosen)
+        except InvalidPush as error:
+            return Device(place, shown_token(token), error)
+        return Device(place, token, push)
 
 
-def _fcm_devices(attempt: Attempt, targets: Mapping[int, Any]) -> list[Device[bytes]]:
-    common = message(attempt.arguments["payload"], now=datetime.now(UTC))
-    dry_run = attempt.arguments.get("dry_run", False)
-    return [_fcm_device(place, it, common, dry_run=dry_run) for place, it in targets.items()]
+def _fcm_devices(attempt: Attempt, client: Sender, targets: Mapping[int, Any]) -> list[Device[Any]]:
+    push = client.message(
+        attempt.arguments["payload"],
+        dry_run=attempt.arguments.get("dry_run", False),
+        now=datetime.now(UTC),
+    )
+    return [_fcm_device(place, target, push) for place, target in targets.items()]
 
 
-def _fcm_device(place: int, target: Any, common: Message, *, dry_run: bool) -> Device[bytes]:
+def _fcm_device(place: int, target: Any, push: Callable[[object], Any]) -> Device[Any]:
     token = shown_token(target)
     try:
-        body = encode(common, gcm_target(target, common), validate_only=dry_run)
+        return Device(place, token, push(target))
     except InvalidPush as error:
         return Device(place, token, error)
-    return Device(place, token, body)

@@ -9,17 +9,20 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from celery import Celery, signals
 
 from pushtasks.apns.client import ApnsClient
+from pushtasks.apns.gateway import GatewayClient
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.fcm.client import FcmClient
+from pushtasks.net.deadline import Deadline
 from pushtasks.net.multiplexer import DRAIN, Multiplexer
 
-Client = TypeVar("Client", ApnsClient, FcmClient)
+Client = TypeVar("Client")
 
 #: Seconds that a process which ends by itself waits for pushes in flight.
 LAST_DRAIN: Final = 1.0
@@ -41,6 +44,14 @@ class _Process:
                 client = self._clients.get(key) or self._clients.setdefault(key, make())
         return client
 
+    def close(self, drain: float) -> None:
+        """Wait up to `drain` seconds for what is in flight, and close all connections."""
+        deadline = Deadline(drain)
+        for client in self._clients.values():
+            if hasattr(client, "close"):  # it has connections of its own
+                client.close(deadline.left)
+        self.multiplexer.close(deadline.left)
+
 
 _process: _Process | None = None
 _lock = threading.Lock()
@@ -48,7 +59,9 @@ _lock = threading.Lock()
 _inherited: list[_Process] = []
 
 
-def apns_client(celery_app: Celery, name: str, environment: str | None = None) -> ApnsClient:
+def apns_client(
+    celery_app: Celery, name: str, environment: str | None = None
+) -> ApnsClient | GatewayClient:
     """Return this process's client of an app at Apple.
 
     Args:
@@ -64,8 +77,12 @@ def apns_client(celery_app: Celery, name: str, environment: str | None = None) -
     environment = environment or app.environment
     process = _current()
 
-    def make() -> ApnsClient:
+    def make() -> ApnsClient | GatewayClient:
         with _naming(f"apns.{name}"):
+            if app.protocol == "binary":
+                from pushtasks.feedback import rejected_late  # noqa: PLC0415
+
+                return GatewayClient(app, environment, partial(rejected_late, celery_app, name))
             return ApnsClient(app, environment, process.multiplexer)
 
     return process.client((id(celery_app), "apns", name, environment), make)
@@ -96,7 +113,7 @@ def close(drain: float = LAST_DRAIN) -> None:
     if process is None:
         return
     if process.pid == os.getpid():
-        process.multiplexer.close(drain)
+        process.close(drain)
     else:
         _inherited.append(process)
 

@@ -19,9 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
 
+from pushtasks.config import ApnsApp
 from pushtasks.errors import InvalidSettings
-from pushtasks.keyfiles import PEM, load_private_key
+from pushtasks.keyfiles import PEM, load_private_key, read_key_material
 from pushtasks.wire import apns_http2 as wire
 
 _UTF8_STRING: Final = 0x0C
@@ -83,6 +85,26 @@ def load_certificate(
         expires=own.not_valid_after_utc,
         topics=_topics(own),
         fingerprint=own.fingerprint(SHA256()).hex(),
+    )
+
+
+def app_certificate(app: ApnsApp) -> ClientCertificate:
+    """Read the client certificate that an app's settings name.
+
+    Raises:
+        InvalidSettings: As `load_certificate`; or a file that they name cannot be read.
+    """
+
+    def material(name: str, value: SecretStr) -> bytes:
+        return read_key_material(value.get_secret_value(), setting=f"apns.{app.name}.{name}")
+
+    certificate, key, password = app.certificate, app.certificate_key, app.certificate_password
+    if certificate is None:
+        raise InvalidSettings(f"apns.{app.name}: there is no certificate; set certificate")
+    return load_certificate(
+        material("certificate", certificate),
+        material("certificate_key", key) if key else None,
+        password.get_secret_value() if password else None,
     )
 
 

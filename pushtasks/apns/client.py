@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from pydantic import SecretStr
-
 from pushtasks.apns import http2
 from pushtasks.apns.auth import ProviderToken
-from pushtasks.apns.certificate import ClientCertificate, load_certificate
+from pushtasks.apns.certificate import app_certificate
 from pushtasks.apns.channels import Channels, Service
 from pushtasks.apns.notification import Notification
 from pushtasks.config import ApnsApp
@@ -46,11 +44,20 @@ class ApnsClient:
         #: Where pushes go, and over whose connections.
         self.origin = _origin(app, environment)
 
-    def send(self, pushes: Sequence[Push]) -> list[Verdict]:
+    @staticmethod
+    def push(device_token: str, notification: Notification, apns_id: str) -> Push:
+        """Return what goes to one device."""
+        return Push(device_token, notification, apns_id)
+
+    def send(self, pushes: Sequence[Push], *, is_list: bool = False) -> list[Verdict]:  # noqa: ARG002
         """Send pushes and wait for what becomes of them, in the same order.
 
         A reason that asks for a new provider token or a new connection has been heeded when this
         returns; whether and when to try again is the caller's business.
+
+        Args:
+            pushes: As `push` makes them.
+            is_list: Makes no difference here: every push is answered.
         """
         authorization = self._authorization()
         requests = _requests(pushes, authorization)
@@ -111,11 +118,8 @@ def _verdict(answer: Answer, push: Push) -> Verdict:
 def _provider_token(app: ApnsApp) -> ProviderToken | None:
     if app.key is None:
         return None
-    return ProviderToken(_material(app, "key", app.key), app.key_id or "", app.team_id or "")
-
-
-def _material(app: ApnsApp, name: str, value: SecretStr) -> bytes:
-    return read_key_material(value.get_secret_value(), setting=f"apns.{app.name}.{name}")
+    key = read_key_material(app.key.get_secret_value(), setting=f"apns.{app.name}.key")
+    return ProviderToken(key, app.key_id or "", app.team_id or "")
 
 
 def _origin(app: ApnsApp, environment: str) -> Origin:
@@ -130,21 +134,12 @@ def _origin(app: ApnsApp, environment: str) -> Origin:
     )
     if app.certificate is None:
         return origin
-    certificate = _certificate(app, app.certificate)
+    certificate = app_certificate(app)
     return replace(
         origin,
         identity=f"{certificate.fingerprint}/{environment}",
         certificate=certificate.certificate_pem,
         certificate_key=certificate.key_pem,
-    )
-
-
-def _certificate(app: ApnsApp, value: SecretStr) -> ClientCertificate:
-    key, password = app.certificate_key, app.certificate_password
-    return load_certificate(
-        _material(app, "certificate", value),
-        _material(app, "certificate_key", key) if key else None,
-        password.get_secret_value() if password else None,
     )
 
 

@@ -9,11 +9,13 @@ from celery import Celery
 from cryptography import x509
 
 from pushtasks.adapters.cli.findings import Finding, ok, warning, wrong
+from pushtasks.apns.gateway import GatewayClient
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp
 from pushtasks.errors import InvalidSettings, PushError
 from pushtasks.fcm.client import FcmClient, service_account
 from pushtasks.fcm.token_server import TokenServer
+from pushtasks.net.line import words
 from pushtasks.net.origin import Origin
 from pushtasks.net.transfer import Transfer
 
@@ -28,10 +30,16 @@ def check_apns(celery_app: Celery, app: ApnsApp, *, connects: bool) -> Iterator[
     """Look at one app at Apple."""
     subject = f"apns.{app.name}"
     try:
-        origin = apns_client(celery_app, app.name).origin
+        client = apns_client(celery_app, app.name)
     except InvalidSettings as error:
         yield wrong(f"{subject} {'certificate' if app.certificate else 'key'}", error)
         return
+    if isinstance(client, GatewayClient):
+        yield _certificate(f"{subject} certificate", client.certificate.certificate_pem)
+        if connects:
+            yield _gateway(f"{subject} gateway", client)
+        return
+    origin = client.origin
     if origin.certificate is None:
         yield ok(f"{subject} key", f"{app.key_id} of team {app.team_id}, EC P-256")
     else:
@@ -67,6 +75,21 @@ def _certificate(subject: str, pem: bytes) -> Finding:
     return warning(
         subject, f"{detail}: make a new one in Apple's developer account, or change to a key"
     )
+
+
+def _gateway(subject: str, client: GatewayClient) -> Finding:
+    """Connect; whether the gateway takes our certificate, TLS 1.3 tells with the first push."""
+    address = "{}:{}".format(*client.address)
+    try:
+        with client.connect() as connected:
+            version = connected.version()
+    except OSError as error:
+        return wrong(
+            subject,
+            f"{address} cannot be reached ({words(error)}): check gateway and ca_file, and that a"
+            " firewall lets it through",
+        )
+    return ok(subject, f"{address}: {version}, certificate verified")
 
 
 def _access_token(subject: str, app: GcmApp, client: FcmClient) -> Finding:

@@ -1,0 +1,101 @@
+"""Some connections to one gateway: which of them takes the next items, and when none does."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final, Generic, TypeVar
+
+from pushtasks.net.connection import CLOSED, Connection, Gateway
+from pushtasks.net.tickets import Batch, tickets_of
+from pushtasks.results import Verdict
+
+Item = TypeVar("Item")
+
+#: Items without a verdict, over all connections. Who comes when there are more waits.
+CAPACITY: Final = 20_000
+#: Seconds between looks at whether the threads still live, while a caller waits.
+PATROL: Final = 5.0
+#: Seconds that a thread has to end after its drain.
+GRACE: Final = 1.0
+
+FULL: Final = "too many notifications wait in this process"
+
+
+class Pool(Generic[Item]):
+    """Sends items of any thread over a few connections, those of the process that made it."""
+
+    def __init__(self, gateway: Gateway[Item], size: int, capacity: int = CAPACITY) -> None:
+        """Prepare; nothing is opened before the first item.
+
+        Args:
+            gateway: Where to.
+            size: The most connections.
+            capacity: The most items without a verdict.
+        """
+        self._gateway = gateway
+        self._capacity = capacity
+        self._held = 0
+        self._room = threading.Condition()
+        self._is_closed = False
+        self._connections = [Connection(gateway, self._release) for _ in range(size)]
+
+    @property
+    def opened(self) -> int:
+        """How many sockets have been opened so far."""
+        return sum(connection.opened for connection in self._connections)
+
+    def exchange(self, items: Sequence[Item], *, confirm: bool = False) -> list[Verdict]:
+        """Send items over one connection, in order, and wait for what becomes of them.
+
+        Args:
+            items: At most as many as a connection's record has room for.
+            confirm: Whether to have them confirmed, where the protocol can, instead of listening to
+                silence.
+        """
+        if not items:
+            return []
+        with self._room:
+            refusal = self._wait_for_room()
+            if refusal:
+                return [Verdict(None, refusal)] * len(items)
+            self._held += len(items)
+            tickets, batch = tickets_of(items, confirm=confirm)
+            connection = self._choose()
+            connection.add(tickets)
+        return self._result(connection, batch)
+
+    def close(self, drain: float) -> None:
+        """Take nothing more, wait up to `drain` seconds for what is on its way, and close."""
+        with self._room:
+            self._is_closed = True
+            self._room.notify_all()
+        deadline = time.monotonic() + drain + GRACE
+        for connection in self._connections:
+            connection.stop(drain)
+        for connection in self._connections:
+            connection.join(max(0.0, deadline - time.monotonic()))
+
+    def _choose(self) -> Connection[Item]:
+        return min(self._connections, key=lambda connection: connection.load)
+
+    def _wait_for_room(self) -> str | None:
+        timeout = self._gateway.timeout
+        self._room.wait_for(lambda: self._held < self._capacity or self._is_closed, timeout)
+        if self._is_closed:
+            return CLOSED
+        return FULL if self._held >= self._capacity else None
+
+    def _release(self, count: int) -> None:
+        with self._room:
+            self._held -= count
+            self._room.notify_all()
+
+    @staticmethod
+    def _result(connection: Connection[Item], batch: Batch) -> list[Verdict]:
+        """Wait; a thread that lives gives every item a verdict in the end."""
+        while True:
+            try:
+                return batch.future.result(PATROL)
+            except TimeoutError:
+                if not connection.is_alive and not batch.future.done():
+                    return batch.verdicts
