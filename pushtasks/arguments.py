@@ -19,7 +19,7 @@ from pushtasks.apns.notification import (
     notification,
 )
 from pushtasks.errors import InvalidPush
-from pushtasks.fcm.message import Message, Target, check_size, message, target
+from pushtasks.fcm.message import check_size, message, target
 from pushtasks.masking import mask
 
 #: Devices of one `send_apns_many`, and of one list in `send_gcm`, whose result names each of them.
@@ -188,17 +188,6 @@ def apns_entry(entry: Any) -> tuple[Any, Mapping[str, Any]]:
         if key not in OVERRIDES:
             raise InvalidPush(f"override {key!r} is unknown: {_hint(key, OVERRIDES)}")
     return token, overrides
-
-
-def gcm_target(value: Any, common: Message) -> Target:
-    """Check one of a list of targets, and that the message fits it.
-
-    Raises:
-        InvalidPush: It is no target, or takes less than the message is.
-    """
-    checked = target(value)
-    check_size(common, checked)
-    return checked
 
 
 def shown_token(value: Any) -> str:

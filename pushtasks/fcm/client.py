@@ -1,13 +1,15 @@
 """Sends messages of one Firebase project over connections that outlive the task."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
 
 from pushtasks.config import GcmApp
 from pushtasks.errors import InvalidSettings
 from pushtasks.fcm import v1
 from pushtasks.fcm.auth import AccessToken
+from pushtasks.fcm.message import check_size, encode, message, target
 from pushtasks.fcm.token_server import TokenUnavailable
 from pushtasks.keyfiles import read_key_material
 from pushtasks.net.http import Answer, Response
@@ -16,6 +18,33 @@ from pushtasks.net.origin import Origin
 from pushtasks.results import GCM, Verdict
 from pushtasks.retries import Before, rule_for
 from pushtasks.wire import fcm as wire
+
+
+class Sender(Protocol):
+    """What a client of either protocol does; what a push is, each knows for itself."""
+
+    def message(self, payload: object, *, dry_run: bool, now: datetime) -> Callable[[object], Any]:
+        """Check and encode what all targets share.
+
+        Args:
+            payload: As of `fcm.message.message`.
+            dry_run: Ask the provider to check the message and not to deliver it.
+            now: The instant from which a time to live counts; aware.
+
+        Returns:
+            A function that makes the push to a target, and raises InvalidPush if the target is
+            none, or takes less than the message is.
+
+        Raises:
+            InvalidPush: The message could be sent to no target.
+        """
+
+    def send(self, pushes: Sequence[Any]) -> list[Verdict]:
+        """Send pushes and wait for what becomes of them, in the same order.
+
+        Raises:
+            InvalidSettings: The app's credentials cannot be used.
+        """
 
 
 class FcmClient:
@@ -46,6 +75,19 @@ class FcmClient:
             resend=app.unanswered == "resend",
         )
 
+    def message(
+        self, payload: object, *, dry_run: bool, now: datetime
+    ) -> Callable[[object], bytes]:
+        """Return what makes the push of a message to a target: see `Sender`."""
+        common = message(payload, now=now)
+
+        def push(value: object) -> bytes:
+            checked = target(value)
+            check_size(common, checked)
+            return encode(common, checked, validate_only=dry_run)
+
+        return push
+
     def send(self, bodies: Sequence[bytes]) -> list[Verdict]:
         """Send messages and wait for what becomes of them, in the same order.
 
@@ -53,7 +95,7 @@ class FcmClient:
         to try again is the caller's business.
 
         Args:
-            bodies: As `fcm.message.encode` makes them, one message each.
+            bodies: As the functions make them that `message` returns.
 
         Raises:
             InvalidSettings: Google refuses the service account.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pushtasks.errors import InvalidPush
 from pushtasks.fcm import fields, legacy_fields
@@ -71,6 +71,14 @@ class Message:
     validate_only: bool = False
 
 
+class Sized(Protocol):
+    """A message of any protocol."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of text in the notification and data that a device is given."""
+
+
 def target(value: object) -> Target:
     """Check a target.
 
@@ -106,20 +114,32 @@ def message(payload: object, *, now: datetime) -> Message:
 
     Source: Google, REST reference of projects.messages.
     """
-    if isinstance(payload, str):
-        payload = {"notification": {"body": payload}}
-    if isinstance(payload, Mapping):
-        _refuse_what_belongs_elsewhere(payload)
-    given = _either_dialect(payload, "")
+    given = given_fields(payload)
     validate_only = given.get("dry_run") is True
     if legacy_fields.is_legacy(given):
         given = legacy_fields.translate(given, now=now)
-    checked = _v1(given, "")
+    checked = check_v1(given, "")
     body = json.dumps(checked, ensure_ascii=False, separators=(",", ":")).encode()
     return Message(body, _size(checked), validate_only)
 
 
-def check_size(message: Message, target: Target) -> None:
+def given_fields(payload: object) -> dict[str, object]:
+    """Return the fields of a payload by their names in snake_case, their values unseen.
+
+    Args:
+        payload: As of `message`.
+
+    Raises:
+        InvalidPush: A field is in neither dialect, or belongs elsewhere.
+    """
+    if isinstance(payload, str):
+        payload = {"notification": {"body": payload}}
+    if isinstance(payload, Mapping):
+        _refuse_what_belongs_elsewhere(payload)
+    return _either_dialect(payload, "")
+
+
+def check_size(message: Sized, target: Target) -> None:
     """Check that a message is not larger than its target can be sent.
 
     What is counted is the text alone, the least that Google can count.
@@ -206,7 +226,7 @@ def _unseen(value: object, _path: str) -> object:
 
 
 _either_dialect: Final = record(dict.fromkeys([*fields.MESSAGE, *legacy_fields.FIELDS], _unseen))
-_v1: Final = record(fields.MESSAGE)
+check_v1: Final = record(fields.MESSAGE)
 
 
 def _refuse_what_belongs_elsewhere(payload: Mapping[Any, Any]) -> None:
@@ -221,19 +241,20 @@ def _size(message: Mapping[str, Any]) -> int:
     android = message.get("android", {})
     own = notification | android.get("notification", {})
     return max(
-        _text_size(data) + _text_size(list(notification.values())),
-        _text_size(android.get("data", data)) + _text_size(list(own.values())),
+        text_size(data) + text_size(list(notification.values())),
+        text_size(android.get("data", data)) + text_size(list(own.values())),
     )
 
 
-def _text_size(value: object) -> int:
+def text_size(value: object) -> int:
+    """Return how many bytes of UTF-8 the text in a value of any shape has, keys included."""
     match value:
         case str():
             return len(value.encode())
         case list():
-            return sum(map(_text_size, value))
+            return sum(map(text_size, value))
         case dict():
-            return sum(_text_size(key) + _text_size(item) for key, item in value.items())
+            return sum(text_size(key) + text_size(item) for key, item in value.items())
     return 0
 
 
