@@ -7,17 +7,15 @@ device token, 401 our own access token and not Apple's credentials.
 Sources: Google, REST reference of projects.messages.send and ErrorCode.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from pushtasks.net.http import Request, Response
+from pushtasks.net.http import NOTHING, Request, Response, json_object
 from pushtasks.results import Verdict
 from pushtasks.wire import fcm as wire
 
 _CONTENT_TYPE: Final = "content-type: application/json"
-_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 def send_path(project: str) -> str:
@@ -49,13 +47,13 @@ def read_response(response: Response) -> Verdict:
         APNS_AUTH_ERROR as THIRD_PARTY_AUTH_ERROR), or one of `wire.fcm.GENERAL_REASONS` and
         `PASSING_STATUSES`, or `HTTP <status>`.
     """
-    content = _json_object(response.body)
+    content = json_object(response.body)
     if 200 <= response.status < 300:  # noqa: PLR2004
         return Verdict(response.status, message_id=_string(content, "name"))
     error = content.get("error")
     return Verdict(
         response.status,
-        reason=_reason(response.status, error if isinstance(error, dict) else _NOTHING),
+        reason=_reason(response.status, error if isinstance(error, dict) else NOTHING),
         retry_after=response.retry_after,
     )
 
@@ -78,14 +76,6 @@ def _fcm_error_code(error: Mapping[str, Any]) -> str | None:
         if isinstance(entry, dict) and entry.get("@type") == wire.ERROR_TYPE:
             return _string(entry, "errorCode")
     return None
-
-
-def _json_object(body: bytes) -> Mapping[str, Any]:
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested without end
-        return _NOTHING
-    return content if isinstance(content, dict) else _NOTHING
 
 
 def _string(values: Mapping[str, Any], key: str) -> str | None:

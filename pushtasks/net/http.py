@@ -3,11 +3,17 @@
 Named tuples, since every push makes one of each and a frozen dataclass costs three times as much.
 """
 
+import json
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+#: Seconds; no Retry-After is taken for longer than that.
+LONGEST_RETRY_AFTER: Final = 86_400.0
 
 
 class Request(NamedTuple):
@@ -47,3 +53,35 @@ class Unanswered(NamedTuple):
 
 
 Answer = Response | Unanswered
+
+
+def read_retry_after(value: str | None, now: datetime) -> float | None:
+    """Return the seconds that a Retry-After header asks to wait, at most a day.
+
+    Args:
+        value: Whole seconds or an HTTP date; None if there is no such header.
+        now: The instant from which to count; aware.
+
+    Returns:
+        None if it is neither, or a date that has passed.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.isdecimal():
+        seconds = float(text)
+    else:
+        try:
+            seconds = (parsedate_to_datetime(text) - now).total_seconds()
+        except (TypeError, ValueError, OverflowError):  # TypeError: a date without a zone
+            return None
+    return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else None
+
+
+def json_object(body: bytes) -> Mapping[str, Any]:
+    """Return the JSON object that a body holds; an empty one if it holds anything else."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested without end
+        return NOTHING
+    return content if isinstance(content, dict) else NOTHING
