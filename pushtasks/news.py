@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pushtasks.masking import mask
 from pushtasks.results import Provider
@@ -31,7 +31,7 @@ class News:
     kind: Kind
     provider: Provider
     app: str
-    #: Device token or registration id.
+    #: Device token or registration id, as the push or the feedback service named it.
     token: str
     #: When it was told; aware, UTC.
     seen_at: datetime
@@ -50,8 +50,29 @@ class News:
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether a wrong environment may be behind it rather than a dead token."""
-        return self.reason in SUSPICIOUS
+        """Whether it calls a token dead while a wrong environment may be behind it."""
+        return self.kind is Kind.EXPIRED and self.reason in SUSPICIOUS
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` was made of.
+
+        Args:
+            values: As `to_dict` returns them. Keys that are not known here, of a newer version, are
+                left out.
+
+        Raises:
+            ValueError: It is no such dict.
+        """
+        known: dict[str, Any] = {key: values[key] for key in cls.__match_args__ if key in values}
+        try:
+            known["kind"] = Kind(known["kind"])
+            known["seen_at"] = datetime.fromisoformat(known["seen_at"])
+            if known.get("dead_since"):
+                known["dead_since"] = datetime.fromisoformat(known["dead_since"])
+            return cls(**known)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no entry of the feedback stream: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON; instants as ISO 8601, UTC."""
@@ -70,16 +91,39 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry(News):
+    """News as the feedback stream keeps them."""
+
+    #: The entry's place in the stream; empty for what never was in one.
+    id: str = ""
+
+    __repr__ = News.__repr__
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON; what handlers and signals are given."""
+        return {"id": self.id, **News.to_dict(self)}
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of the pushes of one app in one try of a task, for the report and the stream."""
+    """What became of the pushes of one app in one try of a task, for the report and the stream.
+
+    Each push is counted once: `attempts` is the sum of `accepted`, `rejected`, `not_sent`,
+    `maybe_sent`, `pending` and `late` over all tallies of an app.
+    """
 
     provider: Provider
     app: str
-    #: Pushes that were tried.
+    #: `production` or `sandbox` at Apple; tokens of one are bad in the other.
+    environment: str = ""
+    #: Pushes that were tried for the first time.
     attempts: int = 0
+    #: Less those that turn out to be rejected later.
     accepted: int = 0
     #: Final rejections by reason.
     rejected: Mapping[str, int] = field(default_factory=dict)
+    #: Of these, how many the provider has not judged: they never were sent to it.
+    unjudged: int = 0
     not_sent: int = 0
     maybe_sent: int = 0
     #: Pushes that wait for another try now, less those that waited before this one.

@@ -1,0 +1,69 @@
+"""The names under which we keep things in Redis, and how much of each we keep at the most."""
+
+from typing import Final
+
+from pushtasks.results import Provider
+
+PREFIX: Final = "pushtasks:"
+
+#: Stream of news about devices, each entry one field, `news`, of JSON.
+STREAM: Final = f"{PREFIX}feedback"
+NEWS_FIELD: Final = "news"
+#: How many entries were trimmed from the stream before everybody had read them.
+LOST: Final = f"{PREFIX}feedback:lost"
+
+#: Hash of the last entry that was looked at, by who looked.
+CURSORS: Final = f"{PREFIX}cursors"
+
+#: Set of `provider:app`, each with a hash of counters.
+REPORTS: Final = f"{PREFIX}reports"
+#: Reasons that are counted one by one; any further one, of a provider gone mad, is "other".
+REASONS_LIMIT: Final = 200
+#: Characters of a reason in a counter's name.
+REASON_LENGTH: Final = 80
+
+#: Seconds of one half of the breaker's window: it looks at this half and the one before.
+BREAKER_BUCKET: Final = 600
+#: Seconds until the same alarm is raised again, over all processes.
+BREAKER_ALARM_PAUSE: Final = 60
+STREAM_ALARM_PAUSE: Final = 600
+#: Share of the stream's length from which on unread entries are worth a warning.
+NEARLY_FULL: Final = 0.8
+
+#: Tokens that are kept as known dead, for each app.
+DEAD_LIMIT: Final = 1_000_000
+#: Seconds for which they are.
+DEAD_AGE: Final = 30 * 24 * 3600
+
+#: Seconds after which a wake-up that nobody followed is forgotten.
+WAKE_AGE: Final = 600
+
+
+def report(provider: Provider, app: str) -> str:
+    """Return the key of an app's counters, a hash."""
+    return f"{PREFIX}report:{provider}:{app}"
+
+
+def breaker(provider: Provider, app: str, environment: str) -> str:
+    """Return the key of the window in which suspicious rejections are counted, a hash."""
+    return f"{PREFIX}breaker:{provider}:{app}:{environment}"
+
+
+def dead(provider: Provider, app: str) -> str:
+    """Return the key of an app's known-dead tokens, a sorted set."""
+    return f"{PREFIX}dead:{provider}:{app}"
+
+
+def alarm(name: str) -> str:
+    """Return the key that exists while an alarm is not to be raised again."""
+    return f"{PREFIX}alarm:{name}"
+
+
+def wake(consumer: str) -> str:
+    """Return the key that exists while a delivery to a consumer is on its way."""
+    return f"{PREFIX}wake:{consumer}"
+
+
+def lock(name: str) -> str:
+    """Return the key of a lock; it holds the owner."""
+    return f"{PREFIX}lock:{name}"

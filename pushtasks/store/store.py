@@ -1,0 +1,288 @@
+"""What the whole installation shares in Redis: reports, news about devices, locks."""
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+from pushtasks.config import Settings
+from pushtasks.news import Entry, News, Tally
+from pushtasks.results import APNS, GCM, Provider
+from pushtasks.store import dead, keys, scripts
+from pushtasks.store.backlog import NEWS_LIMIT, Backlog
+from pushtasks.store.connection import Connection, StoreUnavailable
+from pushtasks.store.entries import read_entry
+from pushtasks.store.groups import Group
+from pushtasks.store.reports import read_report
+from pushtasks.store.tallies import Noted, read_noted, script_arguments, script_keys
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which a Redis that failed is not asked again.
+PAUSE: Final = 3.0
+#: Seconds between two lines of log about it.
+LOG_PAUSE: Final = 10.0
+
+
+class Store:
+    """One Redis, as one process uses it; for several threads."""
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        """Take the address; nothing is opened yet.
+
+        Args:
+            settings: All settings; who goes by known-dead tokens, and how news are kept.
+            url: As `redis.Redis.from_url` takes it.
+        """
+        self._settings = settings
+        self._connection = Connection(url)
+        self._backlog = Backlog()
+        self._silent_until = 0.0
+        self._quiet_until = 0.0
+        self._lock = threading.Lock()
+
+    # Writing ------------------------------------------------------------------------------------
+
+    def note(self, tally: Tally, consumers: Sequence[str] = ()) -> list[Noted]:
+        """Count what became of pushes, and put their news on the stream, in one round trip.
+
+        Never raises. While Redis cannot be reached the tally waits in memory, and goes along with
+        the next one that gets through.
+
+        Args:
+            tally: Of one try of a task.
+            consumers: Whom to wake if there are news; see `Noted.wake`.
+
+        Returns:
+            What this, and what waited before it, has set off; empty if Redis cannot be reached.
+        """
+        if time.monotonic() < self._silent_until:
+            self._keep([tally])
+            return []
+        tallies = [*self._backlog.take(), tally] if self._backlog else [tally]
+        try:
+            return self._write(tallies, consumers)
+        except StoreUnavailable as error:
+            self._silent_until = time.monotonic() + PAUSE
+            self._keep(tallies)
+            self._complain(error)
+            return []
+
+    def record(self, news: Iterable[News], consumers: Sequence[str] = ()) -> list[Noted]:
+        """Put news on the stream: all of them, or none.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached or refuses. They may be on the stream all the
+                same if only its answer was lost.
+        """
+        ordered = sorted(news, key=_app_of)
+        tallies = [Tally(*app, news=tuple(group)) for app, group in groupby(ordered, _app_of)]
+        return self._write(tallies, consumers) if tallies else []
+
+    def flush(self) -> None:
+        """Write what waits in memory; what still cannot be written is lost, and logged."""
+        tallies = self._backlog.take()
+        if not tallies:
+            return
+        try:
+            self._write(tallies, ())
+        except StoreUnavailable as error:
+            self._give_up(tallies, error)
+
+    def _write(self, tallies: Sequence[Tally], consumers: Sequence[str]) -> list[Noted]:
+        calls = [
+            (
+                script_keys(tally, consumers),
+                script_arguments(tally, self._settings.feedback, keep_dead=self._skips_dead(tally)),
+            )
+            for tally in tallies
+        ]
+        answers = self._connection.run(scripts.NOTE, calls)
+        noted = [read_noted(answer, consumers) for answer in answers]
+        for one in noted:
+            self._warn(one)
+        return noted
+
+    def _skips_dead(self, tally: Tally) -> bool:
+        apps: Mapping[str, Any] = getattr(self._settings, tally.provider)
+        app = apps.get(tally.app)
+        return app is not None and app.skip_dead
+
+    # Reading ------------------------------------------------------------------------------------
+
+    def report(self) -> dict[str, Any]:
+        """Return the counters of all apps since the last reset.
+
+        Returns:
+            `{"apns": {app: counters}, "gcm": {app: counters}, "stream": {"entries": n, "length": n,
+            "lost": n}}`, where `length` is the limit and `lost` says how many entries had to go
+            before everybody had read them. Counters are `attempts`, `accepted`, `rejected` (a dict
+            by reason), `not_sent`, `maybe_sent`, `pending`, `canonical_ids`, `dead_tokens`, `late`
+            and `held`.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        with self._connection.watched() as client:
+            apps, stream = read_report(client)
+        stream["length"] = self._settings.feedback.length
+        return {APNS: apps.get(APNS, {}), GCM: apps.get(GCM, {}), "stream": stream}
+
+    def reset_report(self) -> None:
+        """Set all counters to 0, except for pushes that are pending.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        self._connection.run(
+            scripts.RESET, [([keys.REPORTS, keys.LOST], [keys.report("", "").removesuffix(":")])]
+        )
+
+    def entries(
+        self, *, after: str | None = None, count: int = 100, newest_first: bool = False
+    ) -> list[Entry]:
+        """Look at the feedback stream without taking anything from it.
+
+        Args:
+            after: Only what comes after the entry of this id, in the order that is asked for.
+            count: How many at the most.
+            newest_first: The newest first, not the oldest.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        start = f"({after}" if after else None
+        with self._connection.watched() as client:
+            if newest_first:
+                raw = client.xrevrange(keys.STREAM, start or "+", "-", count)
+            else:
+                raw = client.xrange(keys.STREAM, start or "-", "+", count)
+        return [entry for id_, fields in raw if (entry := read_entry(id_, fields))]
+
+    def group(self, name: str) -> Group:
+        """Return a consumer group of the feedback stream, made when it is first read."""
+        return Group(self._connection, name)
+
+    # Known-dead tokens --------------------------------------------------------------------------
+
+    def known_dead(
+        self, provider: Provider, app: str, tokens: Collection[str]
+    ) -> dict[str, datetime]:
+        """Return which of some tokens are known to be dead, and since when.
+
+        Empty if Redis cannot be reached: then all of them are sent to.
+        """
+        if not tokens or time.monotonic() < self._silent_until:
+            return {}
+        members = [dead.member(provider, token) for token in tokens]
+        try:
+            with self._connection.watched() as client:
+                scores = client.zmscore(keys.dead(provider, app), members)
+        except StoreUnavailable as error:
+            self._silent_until = time.monotonic() + PAUSE
+            self._complain(error)
+            return {}
+        return {
+            token: dead.dead_since(score)
+            for token, score in zip(tokens, scores, strict=True)
+            if score is not None
+        }
+
+    def forget(self, provider: Provider, app: str, tokens: Iterable[str]) -> int:
+        """Take tokens from those known to be dead; return how many were.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        members = [dead.member(provider, token) for token in tokens]
+        if not members:
+            return 0
+        with self._connection.watched() as client:
+            return int(client.zrem(keys.dead(provider, app), *members))
+
+    # Places and locks ---------------------------------------------------------------------------
+
+    def cursor(self, name: str) -> str | None:
+        """Return the id of the entry up to which a reader of that name has looked, if it has.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        with self._connection.watched() as client:
+            found: str | None = client.hget(keys.CURSORS, name)
+            return found
+
+    def set_cursor(self, name: str, entry_id: str) -> None:
+        """Remember up to which entry a reader has looked.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        with self._connection.watched() as client:
+            client.hset(keys.CURSORS, name, entry_id)
+
+    def claim(self, name: str, owner: str, seconds: float) -> bool:
+        """Take a lock that ends by itself; its owner may take it again, to hold it longer.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        arguments = [owner, int(seconds * 1000)]
+        return bool(self._connection.run(scripts.CLAIM, [([keys.lock(name)], arguments)])[0])
+
+    def release(self, name: str, owner: str) -> bool:
+        """Give a lock back; False if it is not, or no longer, the owner's.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        return bool(self._connection.run(scripts.RELEASE, [([keys.lock(name)], [owner])])[0])
+
+    # Trouble ------------------------------------------------------------------------------------
+
+    def _keep(self, tallies: Sequence[Tally]) -> None:
+        dropped = self._backlog.add(tallies)
+        if dropped:
+            logger.error(
+                "Redis at %s: %d news about devices are lost, since %d wait for it already",
+                self._connection.name,
+                dropped,
+                NEWS_LIMIT,
+            )
+
+    def _give_up(self, tallies: Sequence[Tally], error: StoreUnavailable) -> None:
+        news = sum(len(tally.news) for tally in tallies)
+        logger.error("%s; lost for good: counts, and %d news about devices", error, news)
+
+    def _complain(self, error: StoreUnavailable) -> None:
+        with self._lock:
+            if time.monotonic() < self._quiet_until:
+                return
+            self._quiet_until = time.monotonic() + LOG_PAUSE
+        logger.error("%s; counts and news about devices wait in memory", error)
+
+    def _warn(self, noted: Noted) -> None:
+        reader = "nobody reads it" if noted.reader == "-" else f"group {noted.reader!r} is behind"
+        way_out = "read it, raise feedback.length, or XGROUP DESTROY a group that is gone"
+        if noted.lost:
+            logger.error(
+                "feedback stream: full; %d unread entries had to go (%s); %s",
+                noted.lost,
+                reader,
+                way_out,
+            )
+        if noted.size:
+            logger.warning(
+                "feedback stream: %d of %d entries, the oldest unread (%s); %s",
+                noted.size,
+                self._settings.feedback.length,
+                reader,
+                way_out,
+            )
+
+
+def _app_of(news: News) -> tuple[Provider, str]:
+    return news.provider, news.app
