@@ -39,7 +39,7 @@ class EmulatorClient:
 
     def reset(self) -> None:
         """Make the provider healthy and forget what it saw."""
-        for path in ("/tokens", "/faults", "/received", "/stats"):
+        for path in ("/tokens", "/faults", "/received", "/feedback", "/stats"):
             self.control("DELETE", path)
 
 

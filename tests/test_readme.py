@@ -13,7 +13,7 @@ from pushtasks.adapters.cli import main
 from pushtasks.config import ApnsApp, FeedbackSettings, GcmApp, load_settings
 from pushtasks.config.apps import WrittenSettings
 from pushtasks.config.sources import CELERY_VARIABLES, FILE_VARIABLE
-from pushtasks.emulator import control, faults
+from pushtasks.emulator import behaviour, faults, traffic
 from pushtasks.gathering import Listing, Summary
 from pushtasks.results import APNS, Action, Outcome, Result
 from pushtasks.wire import apns_binary, apns_http2, fcm, gcm
@@ -217,8 +217,12 @@ def test_control_calls_and_faults_are_listed():
         assert f"`{call}" in table
     for call in ("GET /received", "GET /received/count", "DELETE /received"):
         assert f"`{call}`" in table
-    stats = control.Traffic().to_dict().keys()
-    assert stats <= words
+    for call in ("`POST /feedback`", "`GET /feedback`", "`DELETE /feedback`"):
+        assert call in table
+    for counts in (traffic.Traffic(), traffic.GatewayTraffic(), traffic.Requests()):
+        assert counts.to_dict().keys() <= words
+    assert behaviour.RULES.keys() <= words
+    assert set(faults.SERVICES) <= words
 
 
 def test_links_within_the_page_lead_somewhere():

@@ -12,7 +12,7 @@ from pushtasks.emulator.apns_channels import Channels
 from pushtasks.emulator.apns_checks import ID, check_headers, check_path, check_payload, suffix_of
 from pushtasks.emulator.behaviour import Behaviour, Rejection
 from pushtasks.emulator.exchange import Answer, Request, json_answer
-from pushtasks.emulator.faults import ScriptedAnswer
+from pushtasks.emulator.faults import ScriptedAnswer, ServiceFaults
 from pushtasks.emulator.provider_tokens import ConnectionTokens, ProviderTokens, SigningKey
 from pushtasks.emulator.traffic import Traffic
 from pushtasks.wire import apns_http2 as wire
@@ -29,6 +29,10 @@ class ApnsService:
         self.traffic = Traffic()
         self.tokens = ProviderTokens(key)
         self.channels = Channels()
+
+    def faults_at(self, path: str) -> ServiceFaults:  # noqa: ARG002
+        """Return what goes wrong, wherever it is."""
+        return self.faults
 
     def session(self, certificate_topic: str | None) -> "ApnsSession":
         """Begin a connection; a client certificate takes the place of provider tokens."""
@@ -59,7 +63,9 @@ class ApnsSession:
         else:
             token = request.path.removeprefix(wire.DEVICE_PATH)
             answer = self._push(request, token)
-        self._service.behaviour.received.note(NAME, token, request, answer)
+        self._service.behaviour.received.note(
+            NAME, token, request.body, answer, headers=request.headers
+        )
         self._throttle(answer)
         return answer
 

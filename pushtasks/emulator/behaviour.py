@@ -17,6 +17,7 @@ RULES: Final = MappingProxyType(
         "status": checks.STATUS,
         "timestamp": checks.TIMESTAMP,
         "canonical_id": checks.WORD,
+        "group": checks.GROUP,
         "times": checks.POSITIVE,
         "retry_after": checks.RETRY_AFTER,
     }
@@ -40,10 +41,12 @@ class Rejection(NamedTuple):
 class Script:
     """What was said about one device."""
 
-    __slots__ = ("canonical_id", "left", "rejection")
+    __slots__ = ("canonical_id", "group", "left", "rejection")
 
     def __init__(self, said: dict[str, Any]) -> None:
         self.canonical_id: str | None = said.get("canonical_id")
+        #: Registration ids of a device group's members.
+        self.group: list[str] | None = said.get("group")
         self.left: int | None = said.get("times")
         self.rejection: Rejection | None = None
         if said.get("reason") is not None:
@@ -54,6 +57,13 @@ class Script:
                 int(time.time() * 1000) if timestamp is None else timestamp,
                 checks.retry_after_header(said.get("retry_after")),
             )
+
+    def take(self) -> bool:
+        """Return whether it holds this time, and count it."""
+        if self.left is None:
+            return True
+        self.left = max(self.left - 1, -1)
+        return self.left >= 0
 
 
 class Behaviour:
@@ -75,8 +85,8 @@ class Behaviour:
             ControlError: The body cannot be understood, or too many devices are scripted.
         """
         said = checks.check(body, RULES)
-        if said.get("reason") is None and said.get("canonical_id") is None:
-            raise checks.ControlError("the body must name a reason or a canonical_id")
+        if all(said.get(name) is None for name in ("reason", "canonical_id", "group")):
+            raise checks.ControlError("the body must name a reason, a canonical_id or a group")
         key = _key(token)
         if key not in self._scripts and len(self._scripts) >= SCRIPTS_LIMIT:
             raise checks.ControlError(f"no more than {SCRIPTS_LIMIT} tokens can be scripted")
@@ -88,14 +98,13 @@ class Behaviour:
 
     def rejection(self, token: str) -> Rejection | None:
         """Return how this push to a device is rejected, and count it; None if it is accepted."""
+        script = self.scripted(token)
+        return None if script is None else script.rejection
+
+    def scripted(self, token: str) -> Script | None:
+        """Return what was said about a device, and count it; None if it is simply healthy."""
         script = self._scripts.get(_key(token)) if self._scripts else None
-        if script is None or script.rejection is None:
-            return None
-        if script.left is not None:
-            if not script.left:
-                return None
-            script.left -= 1
-        return script.rejection
+        return script if script is not None and script.take() else None
 
 
 def _key(token: str) -> str:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from trustme import CA
 
-from pushtasks.emulator.files import EmulatorError, write
+from pushtasks.emulator.files import EmulatorError, Endpoints, write
 from pushtasks.emulator.oauth import PATH as TOKEN_PATH
 from pushtasks.emulator.oauth import ServiceAccount
 from pushtasks.emulator.provider_tokens import SigningKey
@@ -36,6 +37,7 @@ CERTIFICATE_LIFE: Final = dt.timedelta(days=3650)
 CA_FILE: Final = "ca.pem"
 CA_KEY_FILE: Final = "ca-key.pem"
 APNS_KEY_FILE: Final = "apns-key.p8"
+API_KEY_FILE: Final = "gcm-api-key"
 ACCOUNT_FILE: Final = "service-account.json"
 CLIENT_FILE: Final = "client.pem"
 CLIENT_KEY_FILE: Final = "client-key.pem"
@@ -48,6 +50,8 @@ class Credentials:
     ca: CA
     apns_key: ec.EllipticCurvePrivateKey
     account_key: rsa.RSAPrivateKey
+    #: GCM's.
+    api_key: str
 
     @property
     def signing_key(self) -> SigningKey:
@@ -68,7 +72,7 @@ def prepare(directory: Path) -> Credentials:
     """
     try:
         ca = _authority(directory)
-        return Credentials(ca, _apns_key(directory), _account_key(directory))
+        return Credentials(ca, _apns_key(directory), _account_key(directory), _api_key(directory))
     except (ValueError, TypeError, KeyError) as error:
         raise EmulatorError(
             f"{directory} holds a broken key or certificate ({error}): remove the directory"
@@ -94,6 +98,39 @@ def write_service_account(directory: Path, key: rsa.RSAPrivateKey, server: str) 
         "token_uri": server + TOKEN_PATH,
     }
     write(directory / ACCOUNT_FILE, json.dumps(account, indent=2) + "\n", is_private=True)
+
+
+def settings(endpoints: Endpoints, api_key: str) -> dict[str, dict[str, str]]:
+    """Return the tables of `pushtasks.toml`, as `write_settings` takes them."""
+    return {
+        "apns.default": {
+            "topic": TOPIC,
+            "key": APNS_KEY_FILE,
+            "key_id": KEY_ID,
+            "team_id": TEAM_ID,
+            "server": endpoints.apns,
+            "ca_file": CA_FILE,
+        },
+        "apns.classic": {
+            "protocol": "binary",
+            "certificate": CLIENT_FILE,
+            "certificate_key": CLIENT_KEY_FILE,
+            "gateway": endpoints.gateway,
+            "feedback": endpoints.feedback,
+            "ca_file": CA_FILE,
+        },
+        "gcm.default": {
+            "credentials": ACCOUNT_FILE,
+            "server": endpoints.fcm,
+            "ca_file": CA_FILE,
+        },
+        "gcm.classic": {
+            "protocol": "legacy",
+            "api_key": api_key,
+            "server": endpoints.gcm,
+            "ca_file": CA_FILE,
+        },
+    }
 
 
 def _authority(directory: Path) -> CA:
@@ -161,6 +198,16 @@ def _account_key(directory: Path) -> rsa.RSAPrivateKey:
     key = load_pem_private_key(json.loads(path.read_bytes())["private_key"].encode(), None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError(f"{path.name} does not hold an RSA key")
+    return key
+
+
+def _api_key(directory: Path) -> str:
+    path = directory / API_KEY_FILE
+    if not path.exists():
+        write(path, f"AIza{secrets.token_hex(18)[:35]}\n", is_private=True)
+    key = path.read_text(encoding="ascii").strip()
+    if not key.isalnum():
+        raise ValueError(f"{path.name} is not an API key")
     return key
 
 

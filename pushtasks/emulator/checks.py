@@ -1,5 +1,6 @@
 """How the control API checks what it is told: every mistake is named with its key and rule."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -7,6 +8,9 @@ from typing import Any, Final, NamedTuple
 BODY_SIZE_LIMIT: Final = 16 * 1024 * 1024
 #: Seconds that a fault may hold an answer back.
 DELAY_LIMIT: Final = 3600
+#: Members of a device group.
+GROUP_LIMIT: Final = 20
+_DEVICE_TOKEN: Final = re.compile(r"([0-9A-Fa-f]{2}){1,100}")
 
 
 class ControlError(ValueError):
@@ -38,6 +42,13 @@ WORD: Final = Rule(
     "text without spaces, at least one character",
     lambda value: isinstance(value, str) and value.isprintable() and len(value.split()) == 1,
 )
+SECONDS: Final = Rule(
+    "seconds since 1970, a whole number", lambda value: _is_whole(value, 0, 2**32 - 1)
+)
+DEVICE_TOKEN: Final = Rule(
+    "1 to 100 bytes in hexadecimal",
+    lambda value: isinstance(value, str) and _DEVICE_TOKEN.fullmatch(value) is not None,
+)
 DELAY: Final = Rule(
     f"seconds from 0 to {DELAY_LIMIT}",
     lambda value: _is_number(value) and 0 <= value <= DELAY_LIMIT,
@@ -48,6 +59,14 @@ RETRY_AFTER: Final = Rule(
     lambda value: (
         (isinstance(value, str) and value.isascii() and value.isprintable())
         or (_is_number(value) and value >= 0)
+    ),
+)
+GROUP: Final = Rule(
+    f"a list of 1 to {GROUP_LIMIT} registration ids",
+    lambda value: (
+        isinstance(value, list)
+        and 0 < len(value) <= GROUP_LIMIT
+        and all(WORD.holds(member) for member in value)
     ),
 )
 BODY_SIZE: Final = Rule(

@@ -1,26 +1,39 @@
-"""What connections have in common, whichever HTTP they speak."""
+"""What connections have in common, whatever they speak."""
 
 import asyncio
 import socket
 import struct
-from typing import Final
+from typing import Final, Protocol
 
-from pushtasks.emulator.exchange import Service
+from pushtasks.emulator.exchange import Answer, Request, Service
+from pushtasks.emulator.faults import ServiceFaults
 from pushtasks.emulator.tls import certificate_topic
+from pushtasks.emulator.traffic import Connections
 
 #: SO_LINGER on, 0 seconds: closing throws away what is unsent and resets the connection.
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
+class Faulty(Protocol):
+    """A service, as far as its faults and its connections go."""
+
+    @property
+    def faults(self) -> ServiceFaults:
+        """What goes wrong there."""
+
+    @property
+    def traffic(self) -> Connections:
+        """Who is connected."""
+
+
 class BaseConnection(asyncio.Protocol):
     """A connection that others can count, break and silence."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Faulty) -> None:
         self._faults = service.faults
-        self._traffic = service.traffic
-        self._service = service
+        self._connections = service.traffic
         self._loop = asyncio.get_running_loop()
-        #: Requests that were read to their end.
+        #: Requests or notifications that were read to their end; of feedback, records written.
         self._requests = 0
         self._is_silent = False
         self._is_closing = False
@@ -29,13 +42,12 @@ class BaseConnection(asyncio.Protocol):
         """Begin, after the TLS handshake."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise
         self._transport = transport
-        self._traffic.connection_opened(self)
-        self._session = self._service.session(certificate_topic(transport))
+        self._connections.connection_opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forget the connection."""
         self._is_closing = True
-        self._traffic.connection_closed(self)
+        self._connections.connection_closed(self)
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read."""
@@ -72,3 +84,23 @@ class BaseConnection(asyncio.Protocol):
         """Return for how many seconds an answer is held back, None for not at all."""
         delay = self._faults.delay
         return delay.value if delay is not None and delay.take() else None
+
+
+class HttpConnection(BaseConnection):
+    """A connection over which requests come, whichever HTTP it speaks."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._service = service
+        self._traffic = service.traffic
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, after the TLS handshake."""
+        super().connection_made(transport)
+        self._session = self._service.session(certificate_topic(transport))
+
+    def _judge(self, request: Request) -> Answer:
+        """Return a request's answer; from now on, go by the faults of the service it is for."""
+        self._requests += 1
+        self._faults = self._service.faults_at(request.path)
+        return self._session.answer(request)

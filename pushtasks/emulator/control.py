@@ -9,18 +9,26 @@ from pushtasks.emulator.behaviour import Behaviour
 from pushtasks.emulator.checks import ControlError
 from pushtasks.emulator.exchange import Answer, Request, json_answer
 from pushtasks.emulator.faults import ServiceFaults
-from pushtasks.emulator.traffic import Traffic
+from pushtasks.emulator.feedback import FeedbackService
+from pushtasks.emulator.traffic import Connections, Traffic
 
 
 class ControlService:
     """Sets and shows the behaviour that all services share."""
 
-    def __init__(self, behaviour: Behaviour, traffic: Mapping[str, Traffic]) -> None:
+    def __init__(
+        self, behaviour: Behaviour, traffic: Mapping[str, Connections], feedback: FeedbackService
+    ) -> None:
         self.faults = ServiceFaults()
         self.traffic = Traffic()
         self.streams = 1
         self._behaviour = behaviour
         self._watched = traffic
+        self._feedback = feedback
+
+    def faults_at(self, path: str) -> ServiceFaults:  # noqa: ARG002
+        """Return what goes wrong, wherever it is."""
+        return self.faults
 
     def session(self, certificate_topic: str | None) -> "ControlService":  # noqa: ARG002
         """Begin a connection, of which nothing is remembered."""
@@ -47,6 +55,12 @@ class ControlService:
                 return json_answer(200, self._received(token, url.query))
             case "DELETE", "received" if not token:
                 self._behaviour.received.clear()
+            case "POST", "feedback" if not token:
+                self._feedback.add(_body(request))
+            case "GET", "feedback" if not token:
+                return json_answer(200, {"count": len(self._feedback)})
+            case "DELETE", "feedback" if not token:
+                self._feedback.clear()
             case "GET" | "DELETE", "stats" if not token:
                 return json_answer(200, self._stats(resets=request.method == "DELETE"))
             case _:

@@ -8,7 +8,7 @@ from pushtasks.emulator.faults import ServiceFaults
 from pushtasks.emulator.traffic import Traffic
 
 #: Bytes of a request body that are kept; the rest is read, counted and dropped.
-BODY_LIMIT: Final = 65536
+BODY_LIMIT: Final = 2**19
 
 
 class Request(NamedTuple):
@@ -27,8 +27,9 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The response to one request."""
+    """The response to one request, or to one notification of the binary gateway."""
 
+    #: Of HTTP, or the gateway's status byte.
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
@@ -52,6 +53,9 @@ class Service(Protocol):
 
     faults: ServiceFaults
     traffic: Traffic
+
+    def faults_at(self, path: str) -> ServiceFaults:
+        """Return what goes wrong with requests of that path."""
 
     def session(self, certificate_topic: str | None) -> Session:
         """Begin a connection.

@@ -1,6 +1,7 @@
 """What goes wrong on purpose, by service; each fault may be limited in how often it strikes."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -9,7 +10,7 @@ from pushtasks.emulator import checks
 
 T = TypeVar("T")
 
-SERVICES: Final = ("apns", "fcm")
+SERVICES: Final = ("apns", "gateway", "feedback", "fcm", "gcm")
 RULES: Final = MappingProxyType(
     {
         "service": checks.one_of(SERVICES),
@@ -18,6 +19,9 @@ RULES: Final = MappingProxyType(
         "refuse_every": checks.POSITIVE,
         "reset_after": checks.POSITIVE,
         "max_streams": checks.POSITIVE,
+        "close_after": checks.POSITIVE,
+        "shutdown_every": checks.POSITIVE,
+        "identifier_zero": checks.BOOLEAN,
         "stall": checks.BOOLEAN,
         "delay": checks.DELAY,
         "status": checks.STATUS,
@@ -29,6 +33,19 @@ RULES: Final = MappingProxyType(
 )
 #: Which of them say more about `status`.
 ANSWER_KEYS: Final = frozenset({"reason", "retry_after", "body", "body_size"})
+_HTTP: Final = frozenset({"delay", "stall", "reset_after", "status"})
+_HTTP2: Final = _HTTP | {"goaway_every", "refuse_every", "max_streams"}
+_GATEWAY: Final = frozenset({"close_after", "shutdown_every", "identifier_zero"})
+#: What can go wrong where; the connections of GCM are those of FCM.
+KNOWN: Final = MappingProxyType(
+    {
+        "apns": _HTTP2,
+        "gateway": _GATEWAY | {"delay", "stall", "reset_after"},
+        "feedback": frozenset({"delay", "stall", "reset_after"}),
+        "fcm": _HTTP2,
+        "gcm": _HTTP,
+    }
+)
 #: The reason in a GOAWAY that was given none.
 GOAWAY_REASON: Final = "Shutdown"
 
@@ -74,6 +91,9 @@ class ServiceFaults:
     goaway: Fault[GoAway] | None = None
     refuse: Fault[int] | None = None
     reset: Fault[int] | None = None
+    close: Fault[int] | None = None
+    shutdown: Fault[int] | None = None
+    identifier_zero: Fault[bool] | None = None
     max_streams: Fault[int] | None = None
     stall: Fault[bool] | None = None
     delay: Fault[float] | None = None
@@ -83,6 +103,23 @@ class ServiceFaults:
         """Go back to health."""
         for name in self.__slots__:
             setattr(self, name, None)
+
+
+#: Key of the control API → attribute of ServiceFaults.
+_ATTRIBUTES: Final = MappingProxyType(
+    {
+        "goaway_every": "goaway",
+        "refuse_every": "refuse",
+        "reset_after": "reset",
+        "close_after": "close",
+        "shutdown_every": "shutdown",
+        "identifier_zero": "identifier_zero",
+        "max_streams": "max_streams",
+        "stall": "stall",
+        "delay": "delay",
+        "status": "answer",
+    }
+)
 
 
 class Faults:
@@ -95,16 +132,20 @@ class Faults:
         """Replace the faults that are named; null, 0 seconds and false take one away.
 
         Args:
-            body: The parsed body of `POST /faults`.
+            body: The parsed body of `POST /faults`. Without a service, each takes what it knows.
 
         Raises:
-            ControlError: It cannot be understood; nothing has changed.
+            ControlError: It cannot be understood, or the service does not know such a fault;
+                nothing has changed.
         """
         said = checks.check(body, RULES)
         struck = _faults(said)
-        for name in SERVICES if said.get("service") is None else (said["service"],):
-            for attribute, fault in struck.items():
-                setattr(self.services[name], attribute, fault)
+        service: str | None = said.get("service")
+        if service is not None:
+            _check_known(struck, service)
+        for name in SERVICES if service is None else (service,):
+            for key in struck.keys() & KNOWN[name]:
+                setattr(self.services[name], _ATTRIBUTES[key], struck[key])
 
     def clear(self) -> None:
         """Take all faults away."""
@@ -113,30 +154,27 @@ class Faults:
 
 
 def _faults(said: dict[str, Any]) -> dict[str, Fault[Any] | None]:
-    """Return the faults that a checked body names, by attribute of ServiceFaults."""
+    """Return the faults that a checked body names, by its keys."""
     if ANSWER_KEYS & said.keys() and not {"status", "goaway_every"} & said.keys():
         key = min(ANSWER_KEYS & said.keys())
         raise checks.ControlError(f"{key} needs a status beside it")
-    values: dict[str, Any] = {}
-    if "goaway_every" in said:
-        values["goaway"] = said["goaway_every"] and _goaway(said)
-    if "status" in said:
-        values["answer"] = said["status"] and _answer(said)
-    for key, attribute in (
-        ("refuse_every", "refuse"),
-        ("reset_after", "reset"),
-        ("max_streams", "max_streams"),
-        ("stall", "stall"),
-        ("delay", "delay"),
-    ):
-        if key in said:
-            values[attribute] = said[key]
+    values = {key: said[key] for key in _ATTRIBUTES if key in said}
     if not values:
         raise checks.ControlError("the body names no fault")
+    if values.get("goaway_every"):
+        values["goaway_every"] = _goaway(said)
+    if values.get("status"):
+        values["status"] = _answer(said)
     return {
-        attribute: Fault(value, said.get("times")) if value else None
-        for attribute, value in values.items()
+        key: Fault(value, said.get("times")) if value else None for key, value in values.items()
     }
+
+
+def _check_known(keys: Iterable[str], service: str) -> None:
+    for key in keys:
+        if key not in KNOWN[service]:
+            known = ", ".join(sorted(KNOWN[service]))
+            raise checks.ControlError(f"{service} knows no {key}: it knows {known}")
 
 
 def _goaway(said: dict[str, Any]) -> GoAway:

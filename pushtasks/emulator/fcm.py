@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from pushtasks.emulator import fcm_rules, oauth, reasons
 from pushtasks.emulator.behaviour import Behaviour, Rejection
 from pushtasks.emulator.exchange import Answer, Request, json_answer
-from pushtasks.emulator.faults import ScriptedAnswer
+from pushtasks.emulator.faults import ScriptedAnswer, ServiceFaults
 from pushtasks.emulator.fcm_message import MalformedMessage, Violation, parse
 from pushtasks.emulator.traffic import Traffic
 from pushtasks.wire import fcm as wire
@@ -57,6 +57,10 @@ class FcmService:
         self._message_ids = itertools.count(1)
         self._message_prefix = secrets.token_hex(6)
 
+    def faults_at(self, path: str) -> ServiceFaults:  # noqa: ARG002
+        """Return what goes wrong, wherever it is."""
+        return self.faults
+
     def session(self, certificate_topic: str | None) -> "FcmService":  # noqa: ARG002
         """Begin a connection, of which FCM remembers nothing."""
         return self
@@ -71,7 +75,9 @@ class FcmService:
             answer = _scripted(fault.value)
         else:
             answer = self._refusal(request) or self._send(message)
-        self.behaviour.received.note(NAME, _target(message), request, answer)
+        self.behaviour.received.note(
+            NAME, _target(message), request.body, answer, headers=request.headers
+        )
         return answer
 
     def _refusal(self, request: Request) -> Answer | None:

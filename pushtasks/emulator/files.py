@@ -2,9 +2,10 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ENDPOINTS_FILE: Final = "endpoints.json"
 SETTINGS_FILE: Final = "pushtasks.toml"
@@ -18,10 +19,13 @@ class EmulatorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the services listen, as URLs."""
+    """Where the services listen: URLs, and `host:port` for those that speak no HTTP."""
 
     apns: str
+    gateway: str
+    feedback: str
     fcm: str
+    gcm: str
     control: str
 
     def to_dict(self) -> dict[str, str]:
@@ -45,15 +49,16 @@ def write_endpoints(directory: Path, endpoints: Endpoints) -> None:
     write(directory / ENDPOINTS_FILE, json.dumps(endpoints.to_dict(), indent=2) + "\n")
 
 
-def write_settings(directory: Path, apps: dict[str, dict[str, str]]) -> None:
-    """Write `pushtasks.toml`.
+def write_settings(directory: Path, apps: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write `pushtasks.toml`, which holds a key and is for its owner only.
 
     Args:
         directory: Where to.
-        apps: Table name, such as `apns.default`, → key → value; paths relative to the directory.
+        apps: Table name, such as `apns.default`, → key → text, number, truth value or list of them;
+            paths relative to the directory.
     """
     tables = (
-        f"[{name}]\n" + "".join(f"{key} = {json.dumps(text)}\n" for key, text in table.items())
+        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
         for name, table in apps.items()
     )
-    write(directory / SETTINGS_FILE, "\n".join(tables))
+    write(directory / SETTINGS_FILE, "\n".join(tables), is_private=True)

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from pushtasks.emulator.connection import BaseConnection
+from pushtasks.emulator.connection import HttpConnection
 from pushtasks.emulator.exchange import BODY_LIMIT, Answer, Request, Service
 
 if TYPE_CHECKING:
     import asyncio
 
 
-class Http11Connection(BaseConnection):
+class Http11Connection(HttpConnection):
     """One connection, from the TLS handshake to its end."""
 
     def __init__(self, service: Service) -> None:
@@ -73,8 +73,7 @@ class Http11Connection(BaseConnection):
             self._transport.write(self._h11.send(response) or b"")
 
     def _request_ended(self) -> None:
-        self._requests += 1
-        answer = self._session.answer(self._request())
+        answer = self._judge(self._request())
         if self._is_to_reset():
             self.abort()
         elif (delay := self._delay()) is not None:

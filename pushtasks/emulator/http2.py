@@ -22,7 +22,7 @@ from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
-from pushtasks.emulator.connection import BaseConnection
+from pushtasks.emulator.connection import HttpConnection
 from pushtasks.emulator.exchange import Answer, Service
 from pushtasks.emulator.http2_frames import Frames, Stream, is_malformed
 
@@ -33,7 +33,7 @@ LINGER: Final = 0.25
 CONNECTION_WINDOW: Final = 2**24
 
 
-class Http2Connection(BaseConnection):
+class Http2Connection(HttpConnection):
     """One connection, from the TLS handshake to its end."""
 
     def __init__(self, service: Service) -> None:
@@ -134,8 +134,7 @@ class Http2Connection(BaseConnection):
         stream = self._streams.get(stream_id)
         if stream is None or self._is_closing:
             return
-        self._requests += 1
-        answer = self._session.answer(stream.request())
+        answer = self._judge(stream.request())
         if self._is_to_reset():
             self.abort()
         elif (delay := self._delay()) is not None:

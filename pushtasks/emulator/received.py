@@ -3,9 +3,10 @@
 import json
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from pushtasks.emulator.exchange import Answer, Request
+from pushtasks.emulator.exchange import Answer
 
 #: Entries that are kept unless told otherwise.
 LIMIT: Final = 10_000
@@ -22,10 +23,17 @@ class Entry(NamedTuple):
     service: str
     #: Device token, registration id, topic, condition or channel id; None if none could be read.
     token: str | None
-    request: Request
+    #: What it carries, cut at PAYLOAD_LIMIT bytes.
+    body: bytes
     answer: Answer
     #: Seconds since 1970.
     at: float
+    #: Of an HTTP request, by name; None for the binary gateway.
+    headers: Mapping[str, str] | None = None
+    #: The fields of a frame of the binary gateway beside token and payload.
+    frame: Mapping[str, int | None] | None = None
+    #: The number of the request, where one request can be to many devices.
+    request: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry under the names of the control API."""
@@ -33,11 +41,22 @@ class Entry(NamedTuple):
             "n": self.number,
             "service": self.service,
             "token": self.token,
-            "payload": _payload(self.request.body),
-            "headers": {name: _shown(name, text) for name, text in self.request.headers.items()},
+            "payload": _payload(self.body),
+            **self._around(),
             "answer": {"status": self.answer.status, "reason": self.answer.reason},
             "at": self.at,
         }
+
+    def _around(self) -> dict[str, Any]:
+        """Return what came around the payload, as far as there is such a thing."""
+        around: dict[str, Any] = {}
+        if self.headers is not None:
+            around["headers"] = {name: _shown(name, text) for name, text in self.headers.items()}
+        if self.frame is not None:
+            around["frame"] = dict(self.frame)
+        if self.request is not None:
+            around["request"] = self.request
+        return around
 
 
 class Received:
@@ -47,12 +66,23 @@ class Received:
         self.count = 0
         self._entries: deque[Entry] = deque(maxlen=limit)
 
-    def note(self, service: str, token: str | None, request: Request, answer: Answer) -> None:
-        """Keep one request and what was answered."""
+    def note(
+        self,
+        service: str,
+        token: str | None,
+        body: bytes,
+        answer: Answer,
+        *,
+        headers: Mapping[str, str] | None = None,
+        frame: Mapping[str, int | None] | None = None,
+        request: int | None = None,
+    ) -> None:
+        """Keep one push and what was answered; see Entry for the arguments."""
         self.count += 1
-        if request.length > PAYLOAD_LIMIT:
-            request = request._replace(body=request.body[:PAYLOAD_LIMIT])
-        self._entries.append(Entry(self.count, service, token, request, answer, time.time()))
+        kept = body[:PAYLOAD_LIMIT]
+        now = time.time()
+        entry = Entry(self.count, service, token, kept, answer, now, headers, frame, request)
+        self._entries.append(entry)
 
     def since(self, number: int) -> list[dict[str, Any]]:
         """Return the entries after that number, oldest first."""

@@ -1,4 +1,4 @@
-"""What one service has seen of connections and streams, for those who ask how a client behaves."""
+"""What one service has seen of connections and requests, for those who ask how a client behaves."""
 
 import hashlib
 import time
@@ -19,24 +19,16 @@ class Connection(Protocol):
         """Break the connection at once."""
 
 
-class Traffic:
-    """Counts of one service since the start or the last reset."""
+class Connections:
+    """The connections of one service, open and ever opened since the last reset."""
 
     def __init__(self) -> None:
         self.connections: set[Connection] = set()
-        self._in_flight = 0
         self.reset()
 
     def reset(self) -> None:
-        """Begin to count anew; what is open and in flight stays so."""
+        """Begin to count anew; what is open stays so."""
         self._opened = 0
-        self._goaways = 0
-        self._refused = 0
-        self._peak = self._in_flight
-        self._since = time.monotonic()
-        self._busy = 0.0
-        self._stream_seconds = 0.0
-        self._provider_tokens: OrderedDict[str, None] = OrderedDict()
 
     def connection_opened(self, connection: Connection) -> None:
         """Note a connection whose TLS handshake is over."""
@@ -46,6 +38,66 @@ class Traffic:
     def connection_closed(self, connection: Connection) -> None:
         """Note the end of a connection, whoever ended it."""
         self.connections.discard(connection)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts under the names of the control API."""
+        return {
+            "connections_opened": self._opened,
+            "connections_open": len(self.connections),
+        }
+
+
+class GatewayTraffic(Connections):
+    """Counts of the binary gateway."""
+
+    def reset(self) -> None:
+        """Begin to count anew; what is open stays so."""
+        super().reset()
+        self._discarded = 0
+
+    def discarded(self) -> None:
+        """Note a notification that was thrown away because it came after an error."""
+        self._discarded += 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts under the names of the control API."""
+        return {**super().to_dict(), "discarded": self._discarded}
+
+
+class Requests(Connections):
+    """Counts of a service that is reached over another's connections."""
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        super().reset()
+        self._requests = 0
+
+    def request_ended(self) -> None:
+        """Note a request that was read to its end."""
+        self._requests += 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the count under the name of the control API."""
+        return {"requests": self._requests}
+
+
+class Traffic(Connections):
+    """Counts of one HTTP service since the start or the last reset."""
+
+    def __init__(self) -> None:
+        self._in_flight = 0
+        super().__init__()
+
+    def reset(self) -> None:
+        """Begin to count anew; what is open and in flight stays so."""
+        super().reset()
+        self._goaways = 0
+        self._refused = 0
+        self._peak = self._in_flight
+        self._since = time.monotonic()
+        self._busy = 0.0
+        self._stream_seconds = 0.0
+        self._provider_tokens: OrderedDict[str, None] = OrderedDict()
 
     def stream_opened(self) -> None:
         """Note a request whose headers have arrived."""
@@ -77,8 +129,7 @@ class Traffic:
         """Return the counts under the names of the control API."""
         self._advance()
         return {
-            "connections_opened": self._opened,
-            "connections_open": len(self.connections),
+            **super().to_dict(),
             "in_flight": self._in_flight,
             "most_in_flight": self._peak,
             "mean_in_flight": self._stream_seconds / self._busy if self._busy else 0.0,

@@ -16,6 +16,8 @@ from celery import Celery
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
 
 READY = " ready."
+#: Settings that name a file.
+PATHS = {"ca_file", "certificate", "certificate_key", "credentials", "key"}
 
 
 class Worker:
@@ -96,7 +98,7 @@ def read_settings(emulator):
     """Read what an emulator wrote for its clients."""
     tables = tomllib.loads((emulator.directory / "pushtasks.toml").read_text())
     for table in (app for provider in tables.values() for app in provider.values()):
-        for name in {"ca_file", "credentials", "key"} & table.keys():
+        for name in PATHS & table.keys():
             table[name] = str(emulator.directory / table[name])
     return tables
 

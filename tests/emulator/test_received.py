@@ -1,13 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushtasks.emulator.exchange import Answer, Request
+from pushtasks.emulator.exchange import Answer
 from pushtasks.emulator.received import PAYLOAD_LIMIT, Received
 
 
 def note(received, body=b"{}"):
-    request = Request("POST", "/", {}, body, len(body))
-    received.note("apns", "ab", request, Answer(200))
+    received.note("apns", "ab", body, Answer(200))
 
 
 @given(limit=st.integers(1, 5), count=st.integers(0, 12), since=st.integers(0, 15))

@@ -17,10 +17,18 @@ FILES = {
     "client-key.pem",
     "client.pem",
     "endpoints.json",
+    "gcm-api-key",
     "pushtasks.toml",
     "service-account.json",
 }
-PRIVATE = {"apns-key.p8", "ca-key.pem", "client-key.pem", "service-account.json"}
+PRIVATE = {
+    "apns-key.p8",
+    "ca-key.pem",
+    "client-key.pem",
+    "gcm-api-key",
+    "pushtasks.toml",
+    "service-account.json",
+}
 
 
 def test_all_files_are_there_once_it_has_started(tmp_path):
@@ -28,7 +36,7 @@ def test_all_files_are_there_once_it_has_started(tmp_path):
         assert {path.name for path in (tmp_path / "new").iterdir()} == FILES
         endpoints = json.loads((tmp_path / "new" / "endpoints.json").read_text())
         assert endpoints == emulator.endpoints.to_dict()
-        assert endpoints.keys() == {"apns", "fcm", "control"}
+        assert endpoints.keys() == {"apns", "gateway", "feedback", "fcm", "gcm", "control"}
 
 
 def test_private_files_are_for_their_owner_only(tmp_path):
@@ -47,6 +55,31 @@ def test_settings_name_the_listeners_and_files_that_exist(tmp_path):
         assert (tmp_path / path).is_file()
 
 
+def test_settings_name_the_services_of_2014_too(tmp_path):
+    with Emulator(tmp_path) as emulator:
+        settings = tomllib.loads((tmp_path / "pushtasks.toml").read_text())
+    apns, gcm = settings["apns"]["classic"], settings["gcm"]["classic"]
+    assert apns["protocol"] == "binary"
+    assert apns["gateway"] == emulator.endpoints.gateway
+    assert apns["feedback"] == emulator.endpoints.feedback
+    assert gcm["protocol"] == "legacy"
+    assert gcm["server"] == emulator.endpoints.gcm == emulator.endpoints.fcm + "/gcm/send"
+    assert gcm["api_key"] == (tmp_path / "gcm-api-key").read_text().strip()
+    for path in (apns["certificate"], apns["certificate_key"], apns["ca_file"], gcm["ca_file"]):
+        assert (tmp_path / path).is_file()
+
+
+def test_ports_of_the_services_of_2014_can_be_chosen(tmp_path):
+    with Emulator(tmp_path) as first:
+        chosen = {
+            f"{name}_port": int(getattr(first.endpoints, name).rpartition(":")[2])
+            for name in ("gateway", "feedback")
+        }
+    with Emulator(tmp_path, **chosen) as again:
+        assert again.endpoints.gateway == first.endpoints.gateway
+        assert again.endpoints.feedback == first.endpoints.feedback
+
+
 def test_token_uri_is_the_fcm_listener(tmp_path):
     with Emulator(tmp_path) as emulator:
         account = json.loads((tmp_path / "service-account.json").read_text())
@@ -54,7 +87,7 @@ def test_token_uri_is_the_fcm_listener(tmp_path):
 
 
 def test_a_second_run_uses_the_keys_of_the_first(tmp_path):
-    kept = ("apns-key.p8", "ca.pem", "ca-key.pem", "client.pem", "client-key.pem")
+    kept = sorted(FILES - {"endpoints.json", "pushtasks.toml", "service-account.json"})
 
     def contents():
         key = json.loads((tmp_path / "service-account.json").read_text())["private_key"]
@@ -101,7 +134,9 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
         Emulator(tmp_path / "file" / "directory").start()
 
 
-@pytest.mark.parametrize("name", ["ca-key.pem", "apns-key.p8", "service-account.json"])
+@pytest.mark.parametrize(
+    "name", ["ca-key.pem", "apns-key.p8", "service-account.json", "gcm-api-key"]
+)
 def test_a_broken_key_file_is_refused(tmp_path, name):
     with Emulator(tmp_path):
         pass

@@ -23,7 +23,9 @@ _port = click.IntRange(0, 65535)
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--apns-port", type=_port, default=0, help="Port of APNs.  [default: any free]")
-@click.option("--fcm-port", type=_port, default=0, help="Port of FCM.  [default: any free]")
+@click.option("--gateway-port", type=_port, default=0, help="Of APNs' gateway.  [default: any]")
+@click.option("--feedback-port", type=_port, default=0, help="Of its feedback.  [default: any]")
+@click.option("--fcm-port", type=_port, default=0, help="Of FCM and GCM.  [default: any free]")
 @click.option("--control-port", type=_port, default=0, help="Of the control API.  [default: any]")
 @as_json
 def command(
@@ -31,6 +33,8 @@ def command(
     directory: Path,
     host: str,
     apns_port: int,
+    gateway_port: int,
+    feedback_port: int,
     fcm_port: int,
     control_port: int,
     as_json: bool,
@@ -59,6 +63,8 @@ def command(
         directory.absolute(),
         host=host,
         apns_port=apns_port,
+        gateway_port=gateway_port,
+        feedback_port=feedback_port,
         fcm_port=fcm_port,
         control_port=control_port,
     )
