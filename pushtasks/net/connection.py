@@ -137,6 +137,7 @@ class Connection(Generic[Item]):
         try:
             while not self._is_over():
                 self._turn()
+                self._sleep()
         except Exception:
             logger.exception("The connection to gateway %s failed", self._gateway.name)
             raise
@@ -153,7 +154,6 @@ class Connection(Generic[Item]):
         if self._line is not None:
             self._converse(self._line)
         self._expire()
-        self._sleep()
 
     def _converse(self, line: Line[Item]) -> None:
         """Hand items over, see what has come of earlier ones, and whether it is the end."""
@@ -260,14 +260,14 @@ class Connection(Generic[Item]):
 
     def _sleep(self) -> None:
         now = time.monotonic()
-        waits = [NAP]
+        waits = [0.0 if self._is_over() else NAP]
         if self._stop_at is not None:
             waits.append(self._stop_at - now)
         if self._inbox and self._line is None:
             waits.append(self._dial_at - now)
             waits.append(max(self._inbox[0].since, self._moved_at) + self._gateway.timeout - now)
         if self._line is not None:
-            look = self._line.next_look(now)
+            look = 0.0 if self._inbox and self._line.has_room else self._line.next_look(now)
             waits += [] if look is None else [look]
             writes = selectors.EVENT_WRITE if self._line.wants_to_write else 0
             self._selector.modify(self._line.socket, selectors.EVENT_READ | writes)

@@ -25,6 +25,8 @@ BUFFER: Final = 64 * 1024
 CHUNK: Final = 4096
 #: Seconds in which an answer may still be read after a write has failed.
 LAST_WORDS: Final = 1.0
+#: Of OpenSSL's names for the alerts by which a server refuses a certificate.
+REFUSALS: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
 #: Seconds between looks at what is acknowledged, of which nothing tells.
 LOOK: Final = 0.02
 
@@ -210,8 +212,8 @@ class Line(Generic[Item]):
 
 def _is_refusal(error: OSError) -> bool:
     """Tell whether the other side wants no connection with us, as TLS 1.3 lets it say late."""
-    reason = getattr(error, "reason", None) or ""
-    return isinstance(error, ssl.SSLError) and "ALERT" in reason and "CERT" in reason
+    reason = (isinstance(error, ssl.SSLError) and error.reason) or ""
+    return "ALERT" in reason and any(word in reason for word in REFUSALS)
 
 
 def words(error: OSError) -> str:
