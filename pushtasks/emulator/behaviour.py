@@ -101,6 +101,11 @@ class Behaviour:
         script = self.scripted(token)
         return None if script is None else script.rejection
 
+    def group(self, key: str) -> list[str] | None:
+        """Return the members of a device group, None if there is no such group."""
+        script = self._scripts.get(_key(key))
+        return None if script is None else script.group
+
     def scripted(self, token: str) -> Script | None:
         """Return what was said about a device, and count it; None if it is simply healthy."""
         script = self._scripts.get(_key(token)) if self._scripts else None

@@ -74,3 +74,16 @@ def json_answer(
     """Return an answer whose body is compact JSON."""
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
     return Answer(status, (*headers, ("content-type", "application/json")), text, reason)
+
+
+def html_answer(
+    status: int, headers: tuple[tuple[str, str], ...] = (), reason: str | None = None
+) -> Answer:
+    """Return the kind of page that Google's front ends answer with by themselves."""
+    page = f"<!DOCTYPE html>\n<html lang=en><title>Error {status}</title>\n"
+    return Answer(
+        status,
+        (*headers, ("content-type", "text/html")),
+        page.encode(),
+        reason or f"Status{status}",
+    )

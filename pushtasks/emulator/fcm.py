@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 from pushtasks.emulator import fcm_rules, oauth, reasons
 from pushtasks.emulator.behaviour import Behaviour, Rejection
-from pushtasks.emulator.exchange import Answer, Request, json_answer
-from pushtasks.emulator.faults import ScriptedAnswer, ServiceFaults
+from pushtasks.emulator.exchange import Answer, Request, html_answer, json_answer
+from pushtasks.emulator.faults import ScriptedAnswer
 from pushtasks.emulator.fcm_message import MalformedMessage, Violation, parse
 from pushtasks.emulator.traffic import Traffic
 from pushtasks.wire import fcm as wire
@@ -57,14 +57,6 @@ class FcmService:
         self._message_ids = itertools.count(1)
         self._message_prefix = secrets.token_hex(6)
 
-    def faults_at(self, path: str) -> ServiceFaults:  # noqa: ARG002
-        """Return what goes wrong, wherever it is."""
-        return self.faults
-
-    def session(self, certificate_topic: str | None) -> "FcmService":  # noqa: ARG002
-        """Begin a connection, of which FCM remembers nothing."""
-        return self
-
     def answer(self, request: Request) -> Answer:
         """Judge one request and, if it is one to send, note it."""
         if request.path == oauth.PATH:
@@ -83,10 +75,10 @@ class FcmService:
     def _refusal(self, request: Request) -> Answer | None:
         """Return what is said to a client that may not send at all."""
         if "host" not in request.headers:
-            return _page(400)
+            return html_answer(400)
         path = _PATH.fullmatch(unquote(request.path))
         if path is None or request.method != "POST":
-            return _page(404)
+            return html_answer(404)
         problem = self._tokens.problem(request.headers.get("authorization"))
         if problem is not None:
             return _unauthenticated(problem)
@@ -191,14 +183,6 @@ def _permission_denied() -> Answer:
     return _error(403, "PERMISSION_DENIED", message, (info,))
 
 
-def _page(status: int, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    """Return the kind of page that Google's front ends answer with by themselves."""
-    page = f"<!DOCTYPE html>\n<html lang=en><title>Error {status}</title>\n"
-    return Answer(
-        status, (*headers, ("content-type", "text/html")), page.encode(), f"Status{status}"
-    )
-
-
 def _rejected(rejection: Rejection) -> Answer:
     return _fcm_error(reasons.fcm_word(rejection.reason), rejection.status, rejection.headers)
 
@@ -210,5 +194,5 @@ def _scripted(fault: ScriptedAnswer) -> Answer:
     if code is not None:
         return _fcm_error(code, fault.status, fault.headers)
     answers = {401: _unauthenticated("ACCESS_TOKEN_EXPIRED"), 403: _permission_denied()}
-    answer = answers.get(fault.status) or _page(fault.status)
+    answer = answers.get(fault.status) or html_answer(fault.status)
     return answer._replace(headers=(*answer.headers, *fault.headers))

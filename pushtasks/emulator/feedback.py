@@ -73,7 +73,7 @@ class FeedbackConnection(BaseConnection):
     def connection_made(self, transport: "asyncio.BaseTransport") -> None:
         """Begin to write, perhaps after a while."""
         super().connection_made(transport)
-        self._transport.set_write_buffer_limits(high=0)
+        self._transport.set_write_buffer_limits(high=1)  # with 0, asyncio's TLS never resumes
         self._timer = self._loop.call_later(self._delay() or 0, self._write)
 
     def data_received(self, data: bytes) -> None:
@@ -113,9 +113,10 @@ class FeedbackConnection(BaseConnection):
                 self._transport.close()
 
     def _batch(self) -> int:
-        """Return how many records may be written at once."""
+        """Return how many records may be written at once: no more than until a reset."""
         reset = self._faults.reset
-        return BATCH if reset is None else max(min(BATCH, reset.value - self._requests), 0)
+        left = 0 if reset is None else reset.value - self._requests
+        return min(BATCH, left) if left > 0 else BATCH
 
 
 def _record(entry: Any) -> bytes:

@@ -17,6 +17,7 @@ from pushtasks.emulator.files import (
     write_endpoints,
     write_settings,
 )
+from pushtasks.emulator.google import GCM_PATH
 from pushtasks.emulator.http2 import Http2Connection
 from pushtasks.emulator.http11 import Http11Connection
 from pushtasks.emulator.listeners import FEEDBACK_BUFFER, EitherConnection, UnbufferedFeedback, bind
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 #: Connections that may wait to be accepted.
 BACKLOG: Final = 1024
-#: The older of GCM's paths.
-GCM_PATH: Final = "/gcm/send"
 
 
 class Emulator:

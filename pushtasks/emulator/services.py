@@ -9,6 +9,8 @@ from pushtasks.emulator.control import ControlService
 from pushtasks.emulator.fcm import FcmService
 from pushtasks.emulator.feedback import FeedbackService
 from pushtasks.emulator.gateway import GatewayService
+from pushtasks.emulator.gcm import GcmService
+from pushtasks.emulator.google import GoogleService
 
 if TYPE_CHECKING:
     from pushtasks.emulator.traffic import Connections
@@ -29,12 +31,14 @@ class Services:
         self.apns = ApnsService(behaviour, credentials.signing_key)
         self.gateway = GatewayService(behaviour)
         self.feedback = FeedbackService(behaviour)
-        self.google = FcmService(behaviour, credentials.service_account(fcm))
+        gcm = GcmService(behaviour, credentials.api_key)
+        self.google = GoogleService(FcmService(behaviour, credentials.service_account(fcm)), gcm)
         watched: dict[str, Connections] = {
             "apns": self.apns.traffic,
             "gateway": self.gateway.traffic,
             "feedback": self.feedback.traffic,
             "fcm": self.google.traffic,
+            "gcm": gcm.traffic,
         }
         self.control = ControlService(behaviour, watched, self.feedback)
         self.traffic = {**watched, "control": self.control.traffic}

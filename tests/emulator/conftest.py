@@ -235,6 +235,19 @@ def connect(emulator, connections):
 
 
 @pytest.fixture
+def connect_to_google(emulator, connections):
+    """Open an HTTP/2 connection to FCM and GCM."""
+
+    def open_connection():
+        client = Http2Client(emulator.endpoints.fcm, emulator.directory)
+        connections.callback(client.close)
+        client.read_settings()
+        return client
+
+    return open_connection
+
+
+@pytest.fixture
 def apns(connect):
     """A connection that has all its streams."""
     client = connect()
