@@ -9,7 +9,8 @@ import uuid
 from collections import Counter
 
 import pytest
-import redis
+
+from pushtasks import feedback
 
 TIMEOUT = 240
 #: At home a tenth, for the time that it takes.
@@ -26,11 +27,18 @@ def tokens(count):
     return [f"{(start + n) % 2**128:064x}" for n in range(count)]
 
 
-def late_entries(url):
-    """Return the device tokens that the feedback stream calls refused late."""
-    with redis.Redis.from_url(url, decode_responses=True) as client:
-        entries = client.xrange("pushtasks:feedback")
-    return [fields["token"] for _, fields in entries if fields["kind"] == "rejected_late"]
+@pytest.fixture
+def late(host):
+    """() → the device tokens that the feedback stream has called refused late so far."""
+    found = []
+
+    def read():
+        while batch := feedback.read("late", count=1000, celery_app=host):
+            found.extend(entry.token for entry in batch if entry.kind == "rejected_late")
+            batch.ack()
+        return found
+
+    return read
 
 
 @pytest.fixture
@@ -51,9 +59,8 @@ def refuse_one_in_a_hundred(emulator, devices):
     return set(bad)
 
 
-def account(emulator, redis_url, devices, bad, rejected):
+def account(emulator, devices, bad, rejected, late):
     """Check that each device is accounted for, once; return what may be shown."""
-    late = late_entries(redis_url)
     answers = [(entry["token"], entry["answer"]["reason"]) for entry in emulator.received()]
     accepted = Counter(token for token, reason in answers if reason is None)
 
@@ -67,7 +74,7 @@ def account(emulator, redis_url, devices, bad, rejected):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("confirm", ["silence", "sentinel"])
 def test_lists_over_prefork_processes(
-    confirm, start_worker, tasks, emulator, classic, environ, wait_until, report
+    confirm, start_worker, tasks, emulator, classic, late, wait_until, report
 ):
     devices = tokens(COUNT)
     bad = refuse_one_in_a_hundred(emulator, devices)
@@ -84,9 +91,8 @@ def test_lists_over_prefork_processes(
         assert {(one["status"], one["reason"]) for one in failures} <= {(8, "InvalidToken")}
         assert sum(result["not_sent"] + result["maybe_sent"] for result in results) == 0
         rejected = [one["token"] for one in failures]
-        url = environ["PUSHTASKS_RESULT_BACKEND"]
-        wait_until(lambda: len(rejected) + len(late_entries(url)) == len(bad))
-        line.update(account(emulator, url, devices, bad, rejected))
+        wait_until(lambda: len(rejected) + len(late()) == len(bad))
+        line.update(account(emulator, devices, bad, rejected, late()))
         line["connections"] = stats["connections_opened"]
         line["thrown away"] = stats["discarded"]
 
@@ -94,7 +100,7 @@ def test_lists_over_prefork_processes(
 @pytest.mark.acceptance
 @pytest.mark.timeout(300)
 def test_single_pushes_over_threads(
-    start_worker, tasks, emulator, classic, environ, wait_until, report
+    start_worker, tasks, emulator, classic, late, wait_until, report
 ):
     devices = tokens(COUNT)
     bad = refuse_one_in_a_hundred(emulator, devices)
@@ -109,8 +115,7 @@ def test_single_pushes_over_threads(
 
         assert {result["outcome"] for result in results} <= {"accepted", "rejected"}
         rejected = [one["token"] for one in results if one["outcome"] == "rejected"]
-        url = environ["PUSHTASKS_RESULT_BACKEND"]
-        wait_until(lambda: len(rejected) + len(late_entries(url)) == len(bad))
-        line.update(account(emulator, url, devices, bad, rejected))
+        wait_until(lambda: len(rejected) + len(late()) == len(bad))
+        line.update(account(emulator, devices, bad, rejected, late()))
         line["connections"] = stats["connections_opened"]
         line["thrown away"] = stats["discarded"]
