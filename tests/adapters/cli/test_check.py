@@ -191,4 +191,4 @@ def test_an_unknown_app_is_wrong_use(pushtasks, emulator):
     ran = pushtasks("check", "--app", "nope", "--no-connect", PUSHTASKS_CONFIG=settings)
 
     assert ran.status == 2
-    assert ran.error == "--app: there is no app 'nope' in the settings; there are default"
+    assert ran.error == "--app: there is no app 'nope' in the settings; there are classic, default"
