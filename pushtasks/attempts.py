@@ -19,12 +19,16 @@ from pushtasks.arguments import (
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.delivery import Device, Later, Policy, deliver_many, deliver_one
-from pushtasks.errors import InvalidPush
+from pushtasks.errors import InvalidPush, PushMaybeSent, PushNotSent
 from pushtasks.fcm.client import Sender
+from pushtasks.feedback import known_dead
 from pushtasks.gathering import Gathering, Listing, Summary
+from pushtasks.ledger import Try, count
 from pushtasks.progress import Progress
-from pushtasks.results import APNS, GCM, Provider, Verdict
+from pushtasks.results import APNS, GCM, Outcome, Provider, Result, Verdict
+from pushtasks.retries import KNOWN_DEAD
 from pushtasks.task_base import MaskedDict, PushTask
+from pushtasks.telling import tell
 
 
 def named(variables: Mapping[str, Any]) -> Arguments:
@@ -42,7 +46,7 @@ def to_apns_device(task: PushTask, arguments: Arguments) -> dict[str, Any]:
         apns_notification(arguments, topic=app.topic),
         arguments.get("apns_id") or _task_apns_id(task.request.id),
     )
-    verdict = client.send([push])[0]
+    verdict = attempt.known_dead(arguments["token"]) or client.send([push])[0]
     return attempt.end_one(_policy(APNS, app), arguments["token"], verdict)
 
 
@@ -57,7 +61,8 @@ def to_apns_devices(task: PushTask, arguments: Arguments) -> dict[str, Any]:
         {**arguments, "topic": arguments.get("topic") or app.topic},
         task.request.id or str(uuid.uuid4()),
     )
-    devices = [common.device(place, entry) for place, entry in attempt.left("tokens").items()]
+    left = attempt.left("tokens")
+    devices = attempt.spared([common.device(place, entry) for place, entry in left.items()])
     gathering = Summary(APNS, app.name, attempt.progress.gathered)
     send: Any = partial(client.send, is_list=True)
     later = deliver_many(_policy(APNS, app), attempt.progress, devices, send, gathering)
@@ -73,10 +78,11 @@ def to_fcm(task: PushTask, arguments: Arguments) -> dict[str, Any]:
         return _to_targets(attempt, Listing(app.name, multicast_id, attempt.progress.gathered))
     client = fcm_client(task.app, app.name)
     [device] = _fcm_devices(attempt, client, {0: targets})
-    if isinstance(device.push, InvalidPush):
-        raise device.push
-    verdict = client.send([device.push])[0]
-    return attempt.end_one(_policy(GCM, app), device.token, verdict)
+    push: Any = device.push
+    if isinstance(push, InvalidPush):
+        raise push
+    verdict = attempt.known_dead(targets) or client.send([push])[0]
+    return attempt.end_one(_policy(GCM, app), targets, verdict)
 
 
 def to_fcm_many(task: PushTask, arguments: Arguments) -> dict[str, Any]:
@@ -88,7 +94,7 @@ def to_fcm_many(task: PushTask, arguments: Arguments) -> dict[str, Any]:
 def _to_targets(attempt: "Attempt", gathering: Gathering) -> dict[str, Any]:
     app = attempt.gcm_app
     client = fcm_client(attempt.task.app, app.name)
-    devices = _fcm_devices(attempt, client, attempt.left("registration_ids"))
+    devices = attempt.spared(_fcm_devices(attempt, client, attempt.left("registration_ids")))
     later = deliver_many(_policy(GCM, app), attempt.progress, devices, client.send, gathering)
     return attempt.end_many(later, gathering, "registration_ids")
 
@@ -113,6 +119,18 @@ class Attempt:
         """The settings of the app, one of Google's."""
         return current_settings(self.task.app).gcm_app(self.arguments["app"])
 
+    @property
+    def app(self) -> ApnsApp | GcmApp:
+        """The settings of the app."""
+        return self.apns_app if self.task.provider == APNS else self.gcm_app
+
+    @property
+    def environment(self) -> str:
+        """The environment that is asked for; empty at Google, which has none."""
+        if self.task.provider != APNS:
+            return ""
+        return self.arguments.get("environment") or self.apns_app.environment
+
     def apns_client(self) -> ApnsClient | GatewayClient:
         """Return this process's client for the app, in the environment that is asked for."""
         environment = self.arguments.get("environment")
@@ -124,21 +142,66 @@ class Attempt:
         places = range(len(entries)) if self.progress.places is None else self.progress.places
         return dict(zip(places, entries, strict=True))
 
-    def end_one(self, policy: Policy, token: str, verdict: Verdict) -> dict[str, Any]:
+    def known_dead(self, entry: Any) -> Verdict | None:
+        """Return the verdict of a device that is known to be dead, if it is to be left out."""
+        return self._verdicts_of_dead([token := shown_token(entry)]).get(token)
+
+    def spared(self, devices: list[Device[Any]]) -> list[Device[Any]]:
+        """Settle devices of a list that are known to be dead, if they are to be left out."""
+        dead = self._verdicts_of_dead([device.token for device in devices])
+        if not dead:
+            return devices
+        return [
+            device._replace(push=dead[device.token]) if device.token in dead else device
+            for device in devices
+        ]
+
+    def end_one(self, policy: Policy, entry: Any, verdict: Verdict) -> dict[str, Any]:
         """Return the task's result, or have it tried again."""
-        result = deliver_one(policy, self.progress, token, verdict)
+        token = shown_token(entry)
+        try:
+            result = deliver_one(policy, self.progress, token, verdict)
+        except (PushNotSent, PushMaybeSent) as error:
+            is_lost = isinstance(error, PushMaybeSent)
+            outcome = Outcome.MAYBE_SENT if is_lost else Outcome.NOT_SENT
+            self._tell([(entry, Result(policy.provider, policy.app, token, outcome))])
+            raise
         if isinstance(result, Later):
+            self._tell([], left=1)
             self.task.again(self.arguments, self.progress, result.pause, result.error)
+        self._tell([(entry, result)])
         return self._handed_over(result.to_dict())
 
     def end_many(self, later: Later | None, gathering: Gathering, name: str) -> dict[str, Any]:
         """Return the result of a task with a list, or have what is left of it tried again."""
+        entries = self.left(name)
+        settled = [(entries[place], result) for place, result in gathering.settled]
+        self._tell(settled, tried=len(entries), left=len(later.places) if later else 0)
         if later:
-            left = self.left(name)
             self.progress.places, self.progress.gathered = later.places, gathering.state()
-            rest = {**self.arguments, name: [left[place] for place in later.places]}
+            rest = {**self.arguments, name: [entries[place] for place in later.places]}
             self.task.again(rest, self.progress, later.pause, later.error)
         return self._handed_over(gathering.to_dict())
+
+    def _verdicts_of_dead(self, tokens: list[str]) -> dict[str, Verdict]:
+        app = self.app
+        if not app.skip_dead:
+            return {}
+        dead = known_dead(self.task.app, self.task.provider, app.name, tokens)
+        return {token: Verdict(None, KNOWN_DEAD, dead_since=since) for token, since in dead.items()}
+
+    def _tell(self, settled: list[tuple[Any, Result]], *, tried: int = 1, left: int = 0) -> None:
+        comes_again = not self.task.request.called_directly
+        one = Try(
+            self.task.provider,
+            self.app.name,
+            self.environment,
+            is_first=self.progress.tries == 0,
+            tried=tried,
+            left=left if comes_again else 0,
+            given_up=0 if comes_again else left,
+        )
+        tell(self.task.app, count(one, settled, datetime.now(UTC)))
 
     def _handed_over(self, result: dict[str, Any]) -> dict[str, Any]:
         """A worker hands its result to Celery, which logs it; anybody else gets a plain dict."""

@@ -31,7 +31,8 @@ class Device(NamedTuple, Generic[Push]):
 
     place: int
     token: str
-    push: Push | InvalidPush
+    #: Or why there is none to be sent, or what became of the device beforehand.
+    push: Push | InvalidPush | Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ def deliver_many(
     for place, token, push in devices:
         if isinstance(push, InvalidPush):
             gathering.add(place, _refused(policy, token, push))
+        elif isinstance(push, Verdict):
+            gathering.add(place, _result(policy, token, push, Outcome.REJECTED))
         else:
             ready.append((place, token))
             pushes.append(push)

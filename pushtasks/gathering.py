@@ -8,6 +8,9 @@ from pushtasks.results import GCM, VERSION, Outcome, Provider, Result, Verdict
 class Gathering(Protocol):
     """Takes what becomes of each device, once each."""
 
+    #: Devices that were not simply accepted, by place, of this try alone.
+    settled: list[tuple[int, Result]]
+
     def accept(self, place: int, token: str, verdict: Verdict) -> None:
         """Note a device whose push was accepted."""
 
@@ -25,6 +28,7 @@ class Summary:
     """Counts, and a dict only of each device that was not simply accepted."""
 
     def __init__(self, provider: Provider, app: str, state: dict[str, Any]) -> None:
+        self.settled: list[tuple[int, Result]] = []
         self._provider = provider
         self._app = app
         self._counts: dict[str, int] = {
@@ -39,8 +43,9 @@ class Summary:
         """Count a device whose push was accepted."""
         self._counts["accepted"] += 1
 
-    def add(self, _place: int, result: Result) -> None:
+    def add(self, place: int, result: Result) -> None:
         """Count any other device, and keep its dict."""
+        self.settled.append((place, result))
         self._counts[result.outcome.value] += 1
         if result.outcome is not Outcome.ACCEPTED or result.failed_registration_ids:
             self._failures.append(result.to_dict())
@@ -72,6 +77,7 @@ class Listing:
     """A dict of each device, in the order in which the caller named them."""
 
     def __init__(self, app: str, multicast_id: str, state: dict[str, Any]) -> None:
+        self.settled: list[tuple[int, Result]] = []
         self._app = app
         self._multicast_id = multicast_id
         self._results: dict[int, dict[str, Any]] = {
@@ -80,20 +86,19 @@ class Listing:
 
     def accept(self, place: int, token: str, verdict: Verdict) -> None:
         """Keep the dict of a device whose push was accepted."""
-        self.add(
-            place,
-            Result(
-                GCM,
-                self._app,
-                token,
-                Outcome.ACCEPTED,
-                status=verdict.status,
-                message_id=verdict.message_id,
-            ),
+        result = Result(
+            GCM,
+            self._app,
+            token,
+            Outcome.ACCEPTED,
+            status=verdict.status,
+            message_id=verdict.message_id,
         )
+        self._results[place] = result.to_dict()
 
     def add(self, place: int, result: Result) -> None:
         """Keep the dict of any other device."""
+        self.settled.append((place, result))
         self._results[place] = result.to_dict()
 
     def state(self) -> dict[str, Any]:

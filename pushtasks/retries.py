@@ -158,8 +158,16 @@ GCM_RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     }
 )
 
+#: Our own word for a device that was not sent to, since it is known to be dead.
+KNOWN_DEAD: Final = "KnownDead"
+#: What we ourselves say of a push that got no answer; all else is `UNANSWERED`.
+OWN_RULES: Final[Mapping[str, Rule]] = MappingProxyType({KNOWN_DEAD: DROP_TOKEN})
+
 RULES: Final[Mapping[Provider, Mapping[str, Rule]]] = MappingProxyType(
-    {APNS: {**GATEWAY_RULES, **APNS_RULES}, GCM: {**GCM_RULES, **FCM_RULES}}
+    {
+        APNS: {**GATEWAY_RULES, **APNS_RULES, **OWN_RULES},
+        GCM: {**GCM_RULES, **FCM_RULES, **OWN_RULES},
+    }
 )
 #: For reasons that no table has, by HTTP status.
 STATUS_RULES: Final[Mapping[int, Rule]] = MappingProxyType(
@@ -181,7 +189,7 @@ STATUS_RULES: Final[Mapping[int, Rule]] = MappingProxyType(
 def rule_for(provider: Provider, verdict: Verdict) -> Rule:
     """Return what a provider's answer, or the lack of one, means."""
     if verdict.status is None:
-        return UNANSWERED
+        return OWN_RULES.get(verdict.reason or "", UNANSWERED)
     if verdict.reason is None:
         return NO_RULE
     rule = RULES[provider].get(verdict.reason) or STATUS_RULES.get(verdict.status)

@@ -17,9 +17,11 @@ from celery.worker.request import Request
 
 from pushtasks.arguments import Arguments, bind, masked
 from pushtasks.config import current_settings
-from pushtasks.errors import InvalidPush, PushError
+from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
+from pushtasks.ledger import abandoned
 from pushtasks.masking import mask
 from pushtasks.progress import Progress
+from pushtasks.telling import tell
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -95,6 +97,17 @@ class PushTask(_Task):
             find = settings.apns_app if self.provider == "apns" else settings.gcm_app
             find(arguments["app"])
         return arguments
+
+    def on_failure(
+        self, exc: Exception, task_id: str, args: Any, kwargs: dict[str, Any], einfo: Any
+    ) -> None:
+        """Count devices as waiting no more, if their task has failed before it could send."""
+        super().on_failure(exc, task_id, args, kwargs, einfo)
+        if isinstance(exc, PushNotSent | PushMaybeSent):  # counted already
+            return
+        tally = abandoned(self.provider, kwargs) if "_progress" in kwargs else None
+        if tally:
+            tell(self.app, tally)
 
     def _is_routed(self, options: dict[str, Any]) -> bool:
         if any(options.get(name) for name in ("queue", "exchange", "routing_key")):

@@ -64,6 +64,16 @@ def wake(consumer: str) -> str:
     return f"{PREFIX}wake:{consumer}"
 
 
+def pause(consumer: str) -> str:
+    """Return the key that exists while a consumer that failed is to be left alone."""
+    return f"{PREFIX}pause:{consumer}"
+
+
+def failures(consumer: str) -> str:
+    """Return the key of how often a consumer has failed in a row."""
+    return f"{PREFIX}failures:{consumer}"
+
+
 def lock(name: str) -> str:
     """Return the key of a lock; it holds the owner."""
     return f"{PREFIX}lock:{name}"

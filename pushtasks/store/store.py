@@ -18,6 +18,7 @@ from pushtasks.store.entries import read_entry
 from pushtasks.store.groups import Group
 from pushtasks.store.reports import read_report
 from pushtasks.store.tallies import Noted, read_noted, script_arguments, script_keys
+from pushtasks.store.turns import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,10 @@ class Store:
             for tally in tallies
         ]
         answers = self._connection.run(scripts.NOTE, calls)
-        noted = [read_noted(answer, consumers) for answer in answers]
+        noted = [
+            read_noted(tally, answer, consumers)
+            for tally, answer in zip(tallies, answers, strict=True)
+        ]
         for one in noted:
             self._warn(one)
         return noted
@@ -165,6 +169,10 @@ class Store:
     def group(self, name: str) -> Group:
         """Return a consumer group of the feedback stream, made when it is first read."""
         return Group(self._connection, name)
+
+    def turn(self, consumer: str) -> Turn:
+        """Return what rules the deliveries to a consumer."""
+        return Turn(self._connection, consumer)
 
     # Known-dead tokens --------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pushtasks.config import FeedbackSettings
 from pushtasks.news import Kind, News, Tally
+from pushtasks.results import Provider
 from pushtasks.store import dead, keys
 
 #: Counters of a tally that the report shows under the same names.
@@ -24,6 +25,9 @@ COUNTERS: Final = (
 class Noted(NamedTuple):
     """What noting one tally has set off."""
 
+    provider: Provider
+    app: str
+    environment: str = ""
     #: Consumers to whom a delivery is to be sent now.
     wake: tuple[str, ...] = ()
     #: Suspicious rejections that were held back from the stream.
@@ -91,10 +95,13 @@ def script_arguments(
     return arguments
 
 
-def read_noted(answer: Sequence[Any], consumers: Sequence[str]) -> Noted:
+def read_noted(tally: Tally, answer: Sequence[Any], consumers: Sequence[str]) -> Noted:
     """Return what the script answered."""
     held, is_alarm, suspicious, judged_pushes, lost, size, reader, *woken = answer
     return Noted(
+        tally.provider,
+        tally.app,
+        tally.environment,
         wake=tuple(name for name, is_due in zip(consumers, woken, strict=False) if is_due),
         held=held,
         is_alarm=bool(is_alarm),

@@ -1,0 +1,98 @@
+"""Delivers what the feedback stream holds to one consumer, until nothing is left or it fails.
+
+At least once: an entry is acknowledged when the consumer has taken it. What a consumer fails on
+comes again, in batches that are halved with each failure, until an entry that no consumer can take
+stands alone and holds nothing else up.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from celery import Celery
+
+from pushtasks.consumers import hand_over
+from pushtasks.news import Entry
+from pushtasks.store import Group, Store
+from pushtasks.store.turns import Turn
+
+#: Entries that a consumer is given at a time, at the most.
+BATCH: Final = 100
+#: Batches that a consumer may fail on before it is left alone for a while.
+FAILURES: Final = 3
+#: Seconds after which a delivery makes room for other tasks, if there is more to deliver.
+LONGEST: Final = 60.0
+#: Seconds until a delivery comes back that found another one at work.
+BUSY: Final = 2.0
+
+
+def deliver(celery_app: Celery, store: Store, consumer: str, owner: str) -> float | None:
+    """Deliver to one consumer.
+
+    Args:
+        celery_app: Whose settings name the consumer, and whose broker it is reached by.
+        store: Where the stream is.
+        consumer: One of `consumers`.
+        owner: Who delivers; the same again when its task comes a second time.
+
+    Returns:
+        Seconds after which to deliver again; None if nothing is left, or another delivery is on its
+        way.
+
+    Raises:
+        StoreUnavailable: Redis cannot be reached.
+    """
+    turn = store.turn(consumer)
+    pause = turn.begin() or _deliver_now(celery_app, turn, store.group(consumer), owner)
+    if pause is None or not turn.schedule(pause):
+        return None
+    return pause
+
+
+def _deliver_now(celery_app: Celery, turn: Turn, group: Group, owner: str) -> float | None:
+    if not turn.claim(owner):
+        return BUSY
+    try:
+        return _Delivery(celery_app, turn, group, owner).run()
+    finally:
+        turn.release(owner)
+
+
+class _Delivery:
+    """One delivery, by the one that holds the lock."""
+
+    def __init__(self, celery_app: Celery, turn: Turn, group: Group, owner: str) -> None:
+        self._celery_app = celery_app
+        self._turn = turn
+        self._group = group
+        self._owner = owner
+        self._failed = 0
+
+    def run(self) -> float | None:
+        """Deliver; return the seconds until there is to be more, None if nothing is left."""
+        failures, end = self._turn.failures(), time.monotonic() + LONGEST
+        for entries in self._batches(max(1, BATCH >> min(failures, 30))):
+            self._deliver(entries)
+            if self._failed == FAILURES:
+                break
+            if time.monotonic() > end or not self._turn.claim(self._owner):
+                return 0.0
+        if self._failed:
+            return self._turn.fail(failures)
+        if failures:
+            self._turn.succeed()
+        return None
+
+    def _batches(self, size: int) -> Iterator[list[Entry]]:
+        """First what was taken before and never acknowledged, then what is new."""
+        last = "0-0"
+        while entries := self._group.own(size, last):
+            yield entries
+            last = entries[-1].id
+        while entries := self._group.take_new(BATCH):
+            yield entries
+
+    def _deliver(self, entries: list[Entry]) -> None:
+        taken = hand_over(self._celery_app, self._group.name, entries)
+        self._group.ack(entry.id for entry in taken)
+        self._failed += len(taken) < len(entries)
