@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from pushtasks.net.http import Response, Unanswered
+from pushtasks.net.http1 import Http1Session
 from pushtasks.net.origin import Origin
 
 ACCEPTED = Response(200)
@@ -121,3 +122,44 @@ def test_socks5_with_the_wrong_password(multiplexer, apns, start_server):
     assert not answer.maybe_sent
     assert "secret" not in answer.reason
     assert answer.reason.startswith("through the proxy: no connection (")
+
+
+@pytest.fixture
+def http1(start_http11, authority):
+    """(proxy URL) → the session of a server behind it, closed with the test, and the server."""
+    sessions = []
+    server = start_http11(lambda *_: b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    def make(proxy, host="127.0.0.1"):
+        url, ca_file = f"https://{host}:{server.port}/send", str(authority.ca_file)
+        sessions.append(Http1Session(url, {}, ca_file=ca_file, proxy=proxy, timeout=5))
+        return sessions[-1], server
+
+    yield make
+    for session in sessions:
+        session.close()
+
+
+def test_http1_by_connect(http1, start_server, http_reader):
+    proxy = ConnectProxy(http_reader)
+    session, server = http1(f"http://me:{QUOTED}@127.0.0.1:{start_server(proxy).port}")
+    assert [session.post(b"x") for _ in range(3)] == [ACCEPTED] * 3
+    assert [line.split()[:2] for line in proxy.asked] == [["CONNECT", f"127.0.0.1:{server.port}"]]
+
+
+def test_http1_by_socks5h(http1, start_server):
+    proxy = SocksProxy()
+    url = f"socks5h://me:{QUOTED}@127.0.0.1:{start_server(proxy).port}"
+    session, server = http1(url, "push.example.com")
+    assert [session.post(b"x") for _ in range(3)] == [ACCEPTED] * 3
+    assert proxy.asked == [(b"push.example.com", server.port)]
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_http1_with_the_wrong_password(http1, start_server, http_reader, scheme):
+    proxy = ConnectProxy(http_reader) if scheme == "http" else SocksProxy()
+    session, _ = http1(f"{scheme}://me:wrong-secret@127.0.0.1:{start_server(proxy).port}")
+    answer = session.post(b"x")
+    assert isinstance(answer, Unanswered)
+    assert not answer.maybe_sent
+    assert "secret" not in answer.reason
