@@ -19,6 +19,7 @@ from pushtasks.apns.gateway import GatewayClient
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.fcm.client import FcmClient
+from pushtasks.fcm.legacy_client import LegacyClient
 from pushtasks.net.deadline import Deadline
 from pushtasks.net.multiplexer import DRAIN, Multiplexer
 
@@ -88,18 +89,20 @@ def apns_client(
     return process.client((id(celery_app), "apns", name, environment), make)
 
 
-def fcm_client(celery_app: Celery, name: str) -> FcmClient:
-    """Return this process's client of a Firebase project.
+def fcm_client(celery_app: Celery, name: str) -> FcmClient | LegacyClient:
+    """Return this process's client of an app at Google.
 
     Raises:
         InvalidPush: There is no such app.
-        InvalidSettings: The settings, or the service account they name, cannot be used.
+        InvalidSettings: The settings, or the credentials they name, cannot be used.
     """
     app = current_settings(celery_app).gcm_app(name)
     process = _current()
 
-    def make() -> FcmClient:
+    def make() -> FcmClient | LegacyClient:
         with _naming(f"gcm.{name}"):
+            if app.protocol == "legacy":
+                return LegacyClient(app)
             return FcmClient(app, process.multiplexer)
 
     return process.client((id(celery_app), "gcm", name), make)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Final
 
 import pycurl
@@ -14,7 +15,9 @@ from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp
 from pushtasks.errors import InvalidSettings, PushError
 from pushtasks.fcm.client import FcmClient, service_account
+from pushtasks.fcm.legacy_client import LegacyClient
 from pushtasks.fcm.token_server import TokenServer
+from pushtasks.net.http import Unanswered
 from pushtasks.net.line import words
 from pushtasks.net.origin import Origin
 from pushtasks.net.transfer import Transfer
@@ -49,14 +52,18 @@ def check_apns(celery_app: Celery, app: ApnsApp, *, connects: bool) -> Iterator[
 
 
 def check_gcm(celery_app: Celery, app: GcmApp, *, connects: bool) -> Iterator[Finding]:
-    """Look at one Firebase project."""
+    """Look at one app at Google."""
     subject = f"gcm.{app.name}"
     try:
         client = fcm_client(celery_app, app.name)
-        account = service_account(app)
     except InvalidSettings as error:
-        yield wrong(f"{subject} credentials", error)
+        yield wrong(f"{subject} {'api_key' if app.protocol == 'legacy' else 'credentials'}", error)
         return
+    if isinstance(client, LegacyClient):
+        if connects:
+            yield _legacy_server(f"{subject} server", client)
+        return
+    account = service_account(app)
     project = app.project or account["project_id"]
     yield ok(f"{subject} credentials", f"{account['client_email']}, project {project}")
     if connects:
@@ -102,6 +109,26 @@ def _access_token(subject: str, app: GcmApp, client: FcmClient) -> Finding:
     except PushError as error:
         return wrong(subject, f"{error}: is there a way to it from this machine?")
     return ok(subject, f"granted for {lifetime / 60:.0f} minutes")
+
+
+def _legacy_server(subject: str, client: LegacyClient) -> Finding:
+    """Post a message for nobody: enough to hear what the server thinks of the API key."""
+    answer = client.probe()
+    if isinstance(answer, Unanswered):
+        return wrong(
+            subject,
+            f"{client.url} cannot be reached ({answer.reason}): check server, ca_file and proxy,"
+            " and that a firewall lets it through",
+        )
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return wrong(
+            subject,
+            f"{client.url} refuses the API key: check api_key, and that the server lets this"
+            " machine's address in",
+        )
+    if answer.status in {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}:  # as one for nobody deserves
+        return ok(subject, f"{client.url}: answers, and does not refuse the API key")
+    return wrong(subject, f"{client.url} answers HTTP {answer.status}: check server")
 
 
 class _NoOne:
