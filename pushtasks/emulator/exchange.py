@@ -72,8 +72,10 @@ def json_answer(
     reason: str | None = None,
 ) -> Answer:
     """Return an answer whose body is compact JSON."""
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-    return Answer(status, (*headers, ("content-type", "application/json")), text, reason)
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    # Half a surrogate pair, which clients can send, becomes \udXXX again, as JSON has it.
+    data = text.encode(errors="backslashreplace")
+    return Answer(status, (*headers, ("content-type", "application/json")), data, reason)
 
 
 def html_answer(

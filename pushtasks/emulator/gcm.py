@@ -142,7 +142,7 @@ class GcmService:
         for name, result in itertools.zip_longest(names, results):
             own = answer if result is None else Answer(answer.status, reason=result.error)
             self.behaviour.received.note(
-                NAME, name, payload, own, headers=request.headers, request=number
+                NAME, name or None, payload, own, headers=request.headers, request=number
             )
 
 

@@ -16,6 +16,7 @@ from pushtasks.wire import fcm
 from pushtasks.wire import gcm as wire
 
 _TOPIC: Final = re.compile(fcm.TOPIC_PATTERN)
+_SECONDS: Final = re.compile(r"[0-9]{1,18}")
 _DATA_PREFIX: Final = "data."
 #: Field → type, of JSON; the second table has the targets.
 _TYPES: Final = MappingProxyType(
@@ -89,7 +90,8 @@ class Message:
         for key in self.fields.get("data", ()):
             if key in fcm.RESERVED_DATA_KEYS or key.startswith(fcm.RESERVED_DATA_PREFIXES):
                 return "InvalidDataKey"
-        if self.fields.get("time_to_live", 0) not in range(wire.TIME_TO_LIVE_LIMIT + 1):
+        time_to_live = self.fields.get("time_to_live", 0)
+        if time_to_live is None or not 0 <= time_to_live <= wire.TIME_TO_LIVE_LIMIT:
             return "InvalidTtl"
         limit = wire.PAYLOAD_LIMIT if self.topic is None else wire.TOPIC_PAYLOAD_LIMIT
         size = sum(_size(self.fields.get(name, {})) for name in ("data", "notification"))
@@ -130,7 +132,7 @@ def _from_json(body: bytes) -> Message:
 def _check_type(name: str, value: Any) -> None:
     kind = _TYPES.get(name) or _TARGETS.get(name)
     if kind is None:
-        raise MalformedMessage(f'Unknown field "{name:.60}"')
+        raise MalformedMessage(f"Unknown field {name!r:.60}")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise MalformedMessage(f'Field "{name}" must be a JSON {kind.__name__}: {value!r:.40}')
 
@@ -181,13 +183,13 @@ def _from_text(body: bytes) -> Message:
         elif name in _FORM_FIELDS:
             fields[name] = _from_form(name, text)
         else:
-            raise MalformedMessage(f'Unknown field "{name:.60}"')
+            raise MalformedMessage(f"Unknown field {name!r:.60}")
     return Message((registration_id,), fields=fields, is_text=True)
 
 
 def _from_form(name: str, text: str) -> Any:
     if _TYPES[name] is int:
-        return int(text) if text.isdecimal() else text
+        return int(text) if _SECONDS.fullmatch(text) else None
     if _TYPES[name] is bool:
         if text not in _TRUTHS:
             raise MalformedMessage(f'Field "{name}" must be 0 or 1: {text!r:.40}')
@@ -197,8 +199,9 @@ def _from_form(name: str, text: str) -> Any:
 
 def _size(texts: Mapping[str, Any]) -> int:
     """Return the bytes of all keys and values."""
-    return sum(len(key.encode()) + len(_text(value).encode()) for key, value in texts.items())
+    return sum(_length(key) + _length(value) for key, value in texts.items())
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _length(value: Any) -> int:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return len(text.encode(errors="surrogatepass"))

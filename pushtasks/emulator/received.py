@@ -99,7 +99,7 @@ def _payload(body: bytes) -> Any:
     """Return the body as JSON where it is JSON, else as text."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode(errors="replace")
 
 

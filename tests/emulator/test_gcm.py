@@ -201,6 +201,9 @@ def test_a_message_that_no_device_can_get_fails_for_all(gcm, fields, error):
         b"{",
         b"[]",
         b"\xff",
+        b"[" * 100_000,
+        b'{"time_to_live":' + b"9" * 5000 + b"}",
+        {"to": "a", "\ud800": 1},
         {"to": 5},
         {"to": "a", "registration_ids": ["b"]},
         {"to": "a", "condition": "'x' in topics"},
@@ -225,8 +228,15 @@ def test_a_message_of_the_wrong_form_is_refused_in_one_line(emulator, gcm, body)
     assert emulator.received()[0]["answer"] == {"status": 400, "reason": "InvalidRequest"}
 
 
-def test_a_message_to_nobody_misses_a_registration(gcm):
+def test_a_message_to_nobody_misses_a_registration(emulator, gcm):
     assert errors(gcm.send(data={"x": "y"})) == ["MissingRegistration"]
+    assert emulator.received()[0]["token"] is None
+
+
+def test_half_a_surrogate_pair_does_no_harm(emulator, gcm):
+    gcm.send(to="\ud800", data={"\udfff": "\ud800"})
+    (entry,) = emulator.received()
+    assert (entry["token"], entry["payload"]) == ("\ud800", {"data": {"\udfff": "\ud800"}})
 
 
 def test_a_dry_run_is_named_so(gcm):
@@ -300,6 +310,7 @@ def test_a_canonical_id_is_a_second_line(emulator, gcm):
         ({"registration_id": "a", "data__from": "x"}, "Error=InvalidDataKey\n"),
         ({"registration_id": "a", "time_to_live": "soon"}, "Error=InvalidTtl\n"),
         ({"registration_id": "a", "time_to_live": "2419201"}, "Error=InvalidTtl\n"),
+        ({"registration_id": "a", "time_to_live": "9" * 5000}, "Error=InvalidTtl\n"),
         ({"registration_id": "a", "data__k": "x" * 4096}, "Error=MessageTooBig\n"),
     ],
 )
