@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from datetime import UTC, datetime
 
 import pytest
 from celery import Celery
@@ -12,6 +13,7 @@ from celery import Celery
 from pushtasks import InvalidPush, InvalidSettings, clients
 from pushtasks.apns.client import Push
 from pushtasks.apns.notification import notification
+from pushtasks.fcm.legacy_client import LegacyClient
 
 TOKEN = "ab" * 32
 IDENTIFIER = "123e4567-e89b-42d3-a456-426614174000"
@@ -21,9 +23,15 @@ IDENTIFIER = "123e4567-e89b-42d3-a456-426614174000"
 def settings(emulator):
     """The emulator's settings, with absolute paths."""
     tables = tomllib.loads((emulator.directory / "pushtasks.toml").read_text())
-    for provider in tables.values():
-        for name in {"ca_file", "credentials", "key"} & provider["default"].keys():
-            provider["default"][name] = str(emulator.directory / provider["default"][name])
+    for table in (app for provider in tables.values() for app in provider.values()):
+        for name in {
+            "ca_file",
+            "certificate",
+            "certificate_key",
+            "credentials",
+            "key",
+        } & table.keys():
+            table[name] = str(emulator.directory / table[name])
     return tables
 
 
@@ -82,10 +90,20 @@ def test_closing_twice_or_before_the_first_push_is_harmless():
 
 
 def test_an_unknown_app_is_refused_naming_those_there_are(app):
-    with pytest.raises(InvalidPush, match=r"app 'nope' .* \(there are default, other\)"):
+    with pytest.raises(InvalidPush, match=r"app 'nope' .* \(there are classic, default, other\)"):
         clients.apns_client(app, "nope")
-    with pytest.raises(InvalidPush, match=r"app 'nope' .* \(there are default\)"):
+    with pytest.raises(InvalidPush, match=r"app 'nope' .* \(there are classic, default\)"):
         clients.fcm_client(app, "nope")
+
+
+def test_an_app_of_the_legacy_protocol_is_sent_for_by_its_own_client(app, emulator):
+    client = clients.fcm_client(app, "classic")
+    push = client.message("Hi", dry_run=True, now=datetime.now(UTC))
+
+    assert isinstance(client, LegacyClient)
+    assert client.send([push("a")])[0].status == 200
+    clients.close()
+    assert clients.fcm_client(app, "classic") is not client
 
 
 def test_a_key_that_cannot_be_read_is_named_with_its_app_and_others_go_on(app, settings, tmp_path):
