@@ -174,9 +174,10 @@ class Attempt:
 
     def end_many(self, later: Later | None, gathering: Gathering, name: str) -> dict[str, Any]:
         """Return the result of a task with a list, or have what is left of it tried again."""
-        entries = self.left(name)
+        entries = self.left(name) if later or gathering.settled else {}
         settled = [(entries[place], result) for place, result in gathering.settled]
-        self._tell(settled, tried=len(entries), left=len(later.places) if later else 0)
+        left = len(later.places) if later else 0
+        self._tell(settled, tried=len(self.arguments[name]), left=left)
         if later:
             self.progress.places, self.progress.gathered = later.places, gathering.state()
             rest = {**self.arguments, name: [entries[place] for place in later.places]}

@@ -1,5 +1,6 @@
 """The store of a process: one for each Celery app, made on first use, made anew after a fork."""
 
+import atexit
 import os
 from weakref import WeakKeyDictionary
 
@@ -40,6 +41,7 @@ def _forget() -> None:
     _stores = WeakKeyDictionary()
 
 
+atexit.register(_flush)
 os.register_at_fork(after_in_child=_forget)
 signals.worker_process_shutdown.connect(_flush)
 signals.worker_shutdown.connect(_flush)

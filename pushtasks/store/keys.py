@@ -36,7 +36,7 @@ DEAD_LIMIT: Final = 1_000_000
 DEAD_AGE: Final = 30 * 24 * 3600
 
 #: Seconds after which a wake-up that nobody followed is forgotten.
-WAKE_AGE: Final = 600
+WAKE_AGE: Final = 60
 
 
 def report(provider: Provider, app: str) -> str:

@@ -1,31 +1,26 @@
 """What the whole installation shares in Redis: reports, news about devices, locks."""
 
 import logging
-import threading
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 from pushtasks.config import Settings
 from pushtasks.news import Entry, News, Tally
 from pushtasks.results import APNS, GCM, Provider
 from pushtasks.store import dead, keys, scripts
+from pushtasks.store.alarms import warn
 from pushtasks.store.backlog import NEWS_LIMIT, Backlog
 from pushtasks.store.connection import Connection, StoreUnavailable
 from pushtasks.store.entries import read_entry
 from pushtasks.store.groups import Group
 from pushtasks.store.reports import read_report
+from pushtasks.store.silence import Silence
 from pushtasks.store.tallies import Noted, read_noted, script_arguments, script_keys
 from pushtasks.store.turns import Turn
 
 logger = logging.getLogger(__name__)
-
-#: Seconds for which a Redis that failed is not asked again.
-PAUSE: Final = 3.0
-#: Seconds between two lines of log about it.
-LOG_PAUSE: Final = 10.0
 
 
 class Store:
@@ -41,9 +36,7 @@ class Store:
         self._settings = settings
         self._connection = Connection(url)
         self._backlog = Backlog()
-        self._silent_until = 0.0
-        self._quiet_until = 0.0
-        self._lock = threading.Lock()
+        self._silence = Silence()
 
     # Writing ------------------------------------------------------------------------------------
 
@@ -60,17 +53,18 @@ class Store:
         Returns:
             What this, and what waited before it, has set off; empty if Redis cannot be reached.
         """
-        if time.monotonic() < self._silent_until:
+        if self._silence.is_on():
             self._keep([tally])
             return []
         tallies = [*self._backlog.take(), tally] if self._backlog else [tally]
         try:
-            return self._write(tallies, consumers)
+            noted = self._write(tallies, consumers)
         except StoreUnavailable as error:
-            self._silent_until = time.monotonic() + PAUSE
             self._keep(tallies)
-            self._complain(error)
+            self._silence.begin(error)
             return []
+        self._silence.end()
+        return noted
 
     def record(self, news: Iterable[News], consumers: Sequence[str] = ()) -> list[Noted]:
         """Put news on the stream: all of them, or none.
@@ -107,7 +101,7 @@ class Store:
             for tally, answer in zip(tallies, answers, strict=True)
         ]
         for one in noted:
-            self._warn(one)
+            warn(one, self._settings.feedback.length)
         return noted
 
     def _skips_dead(self, tally: Tally) -> bool:
@@ -183,15 +177,14 @@ class Store:
 
         Empty if Redis cannot be reached: then all of them are sent to.
         """
-        if not tokens or time.monotonic() < self._silent_until:
+        if not tokens or self._silence.is_on():
             return {}
         members = [dead.member(provider, token) for token in tokens]
         try:
             with self._connection.watched() as client:
                 scores = client.zmscore(keys.dead(provider, app), members)
         except StoreUnavailable as error:
-            self._silent_until = time.monotonic() + PAUSE
-            self._complain(error)
+            self._silence.begin(error)
             return {}
         return {
             token: dead.dead_since(score)
@@ -264,32 +257,6 @@ class Store:
     def _give_up(self, tallies: Sequence[Tally], error: StoreUnavailable) -> None:
         news = sum(len(tally.news) for tally in tallies)
         logger.error("%s; lost for good: counts, and %d news about devices", error, news)
-
-    def _complain(self, error: StoreUnavailable) -> None:
-        with self._lock:
-            if time.monotonic() < self._quiet_until:
-                return
-            self._quiet_until = time.monotonic() + LOG_PAUSE
-        logger.error("%s; counts and news about devices wait in memory", error)
-
-    def _warn(self, noted: Noted) -> None:
-        reader = "nobody reads it" if noted.reader == "-" else f"group {noted.reader!r} is behind"
-        way_out = "read it, raise feedback.length, or XGROUP DESTROY a group that is gone"
-        if noted.lost:
-            logger.error(
-                "feedback stream: full; %d unread entries had to go (%s); %s",
-                noted.lost,
-                reader,
-                way_out,
-            )
-        if noted.size:
-            logger.warning(
-                "feedback stream: %d of %d entries, the oldest unread (%s); %s",
-                noted.size,
-                self._settings.feedback.length,
-                reader,
-                way_out,
-            )
 
 
 def _app_of(news: News) -> tuple[Provider, str]:
