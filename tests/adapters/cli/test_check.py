@@ -60,6 +60,26 @@ def test_a_healthy_installation_is_found_well(check, here):
     assert {"broker", "results", "gcm.default credentials", "settings"} < found.keys()
 
 
+def test_a_legacy_server_is_asked_what_it_thinks_of_the_api_key_and_sent_no_push(check, emulator):
+    settings = str(emulator.directory / "pushtasks.toml")
+
+    _, found = check("--app", "classic", PUSHTASKS_CONFIG=settings)
+    assert found["gcm.classic server"] == (
+        "ok",
+        f"{emulator.endpoints.gcm}: answers, and does not refuse the API key",
+    )
+    assert not [push for push in emulator.received() if push["payload"] or push["token"]]
+
+    emulator.control("POST", "/faults", {"service": "gcm", "status": 401, "times": 1})
+    status, found = check("--app", "classic", PUSHTASKS_CONFIG=settings)
+    assert (status, found["gcm.classic server"][0]) == (1, "wrong")
+    assert "refuses the API key: check api_key" in found["gcm.classic server"][1]
+
+    emulator.control("POST", "/faults", {"service": "gcm", "status": 404, "times": 1})
+    _, found = check("--app", "classic", PUSHTASKS_CONFIG=settings)
+    assert "answers HTTP 404: check server" in found["gcm.classic server"][1]
+
+
 def test_people_get_a_table(pushtasks, here):
     ran = pushtasks("check", "--no-connect", **here)
 
