@@ -8,17 +8,33 @@ send_apns.delay(device_token, {"aps": {"alert": "Hello"}})
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pushtasks.errors import InvalidPush, InvalidSettings, PushError, PushMaybeSent, PushNotSent
+from pushtasks.errors import (
+    InvalidPush,
+    InvalidSettings,
+    PollFailed,
+    PushError,
+    PushMaybeSent,
+    PushNotSent,
+)
 
 if TYPE_CHECKING:
-    from pushtasks.tasks import send_apns, send_apns_many, send_fcm, send_gcm, send_gcm_many
+    from pushtasks.tasks import (
+        poll_feedback,
+        send_apns,
+        send_apns_many,
+        send_fcm,
+        send_gcm,
+        send_gcm_many,
+    )
 
 __all__ = [
     "InvalidPush",
     "InvalidSettings",
+    "PollFailed",
     "PushError",
     "PushMaybeSent",
     "PushNotSent",
+    "poll_feedback",
     "send_apns",
     "send_apns_many",
     "send_fcm",

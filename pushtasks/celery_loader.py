@@ -16,7 +16,9 @@ from celery.loaders.base import BaseLoader
 from kombu import Exchange, Queue
 
 from pushtasks import redis_urls
+from pushtasks.config import FeedbackSettings, load_settings
 from pushtasks.errors import InvalidSettings
+from pushtasks.schedule import daily_poll
 
 QUEUES: Final = ("push", "push.bulk", "push.feedback")
 POOL: Final = "threads"
@@ -89,6 +91,7 @@ def completed(
         "task_queues": [Queue(name, Exchange(name, "direct"), routing_key=name) for name in QUEUES],
         **settings,
         **_transport_options(settings, environ),
+        "beat_schedule": _beat_schedule(settings, environ),
         # Celery goes by this setting when it meets `-P prefork`, its word for "no choice made".
         "worker_pool": _CELERY_POOL if _pool_argument(arguments) else set_pool,
     }
@@ -127,6 +130,19 @@ def _transport_options(settings: Mapping[str, Any], environ: Mapping[str, str]) 
         },
         "visibility_timeout": broker["visibility_timeout"],
     }
+
+
+def _beat_schedule(settings: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Add the daily poll to a schedule of the user's; an entry that is None is left out."""
+    entries = {**daily_poll(_poll_at(settings, environ)), **(settings.get("beat_schedule") or {})}
+    return {name: entry for name, entry in entries.items() if entry is not None}
+
+
+def _poll_at(settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    try:
+        return load_settings(settings.get("pushtasks"), environ=environ).feedback.poll_at
+    except InvalidSettings:  # whoever sends a push is told; a process that sends none may go on
+        return FeedbackSettings().poll_at
 
 
 def _number(environ: Mapping[str, str], name: str) -> int | None:

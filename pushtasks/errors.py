@@ -4,7 +4,8 @@
     ├── InvalidPush         a caller's mistake: token, payload, option (a ValueError too)
     ├── InvalidSettings     an operator's mistake: settings, keys, certificates (a ValueError too)
     ├── PushNotSent         a task gave up: the provider never took the push
-    └── PushMaybeSent       a task gave up: the provider may have taken the push, its answer is lost
+    ├── PushMaybeSent       a task gave up: the provider may have taken the push, its answer is lost
+    └── PollFailed          a task gave up: no app's feedback could be polled
 
 A provider's rejection is no exception but a result. Each of these takes its message as its only
 argument, since Celery rebuilds an exception from `type(error)(*error.args)`.
@@ -29,3 +30,7 @@ class PushNotSent(PushError):
 
 class PushMaybeSent(PushError):
     """The push went out, its answer never came, and it is not to be sent again."""
+
+
+class PollFailed(PushError):
+    """Of no app could be learnt which devices have gone; the message says why of each."""

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from pushtasks import arguments as checks
 from pushtasks import attempts
+from pushtasks.handover_task import HandoverTask
 from pushtasks.host import host_task
+from pushtasks.poll_task import PollTask
 from pushtasks.results import APNS, GCM
 from pushtasks.task_base import PushTask
 
@@ -183,3 +185,42 @@ def send_gcm_many(
         InvalidSettings: In the worker: the app's settings or credentials cannot be used.
     """
     return attempts.to_fcm_many(self, attempts.named(locals()))
+
+
+@host_task(name="pushtasks.poll_feedback", base=PollTask, bind=True)
+def poll_feedback(
+    self: PollTask, app: str | None = None, *, _once_within: float | None = None
+) -> dict[str, Any]:
+    """Find out which devices have gone since the last poll; beat calls it every day.
+
+    Apps with a feedback service (protocol `binary`) are asked there, which empties Apple's list:
+    each record is in the feedback stream before the next are read. Of the other apps the answers to
+    pushes have told; what they told since the last poll is gathered.
+
+    Args:
+        app: The apps of this name, at Apple and at Google; left out, all.
+
+    Returns:
+        `{"version": 1, "apps": [{"provider", "app", "source", "found", "expired", "error"}]}`;
+        `expired` names the first 1000 devices, and the feedback stream has all of them.
+
+    Raises:
+        InvalidPush: At the call: there is no such app.
+        InvalidSettings: In the worker: the settings cannot be used, or there is no Redis.
+        PollFailed: In the worker, after all tries: no app could be polled.
+    """
+    return self.poll(app, _once_within)
+
+
+@host_task(name="pushtasks.deliver_feedback", base=HandoverTask, bind=True)
+def deliver_feedback(self: HandoverTask, consumer: str) -> None:
+    """Hand what is new in the feedback stream to a consumer; called by workers that have news.
+
+    Args:
+        consumer: `pushtasks.handler`, `pushtasks.handler_task` or `pushtasks.signals`.
+
+    Raises:
+        InvalidPush: At the call: there is no such consumer.
+        InvalidSettings: In the worker: the settings cannot be used.
+    """
+    self.deliver(consumer)
