@@ -16,6 +16,8 @@ COMMANDS: Final = {
     "up": "Run a broker, pretend providers and a worker, to try things on.",
     "emulator": "Run a pretend Apple and Google.",
     "send": "Send a push to devices.",
+    "report": "Show what became of all pushes, over all workers.",
+    "feedback": "Show or hand on what providers told about devices: dead tokens, replaced ids.",
     "check": "Check settings, keys, connections, broker and workers.",
     "channels": "Manage Apple's broadcast channels, and broadcast to them.",
 }

@@ -1,7 +1,7 @@
 """Whether a Celery app's broker, result backend and workers are there, in words for people."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import redis
@@ -10,6 +10,8 @@ from celery.exceptions import ImproperlyConfigured
 from kombu.exceptions import OperationalError
 
 from pushtasks import redis_urls
+from pushtasks.errors import InvalidSettings
+from pushtasks.store import Store, current_store
 
 #: Seconds.
 CONNECT_TIMEOUT: Final = 3.0
@@ -28,6 +30,33 @@ def connect_broker(app: Celery) -> str:
     Raises:
         Unreachable: It cannot be reached.
     """
+    connection, address = _broker(app)
+    with connection:
+        _ensure(connection, address)
+    return address
+
+
+def tasks_waiting(app: Celery, queues: Iterable[str]) -> Mapping[str, int]:
+    """Ask the broker how many tasks wait in each queue; those that a worker has taken do not.
+
+    Raises:
+        Unreachable: It cannot be reached.
+    """
+    connection, address = _broker(app)
+    with connection:
+        _ensure(connection, address)
+        return {queue: _waiting(connection, queue) for queue in queues}
+
+
+def _waiting(connection: Any, queue: str) -> int:
+    try:
+        with connection.channel() as channel:  # a broker closes it if there is no such queue
+            return int(channel.queue_declare(queue, passive=True).message_count)
+    except connection.channel_errors:
+        return 0
+
+
+def _broker(app: Celery) -> tuple[Any, str]:
     try:
         connection: Any = app.connection_for_write()
         address = connection.as_uri().replace("://:**@", "://")  # it masks a password never given
@@ -39,12 +68,29 @@ def connect_broker(app: Celery) -> str:
         **(connection.transport_options or {}),
         "socket_connect_timeout": CONNECT_TIMEOUT,
     }
-    with connection:
-        try:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_TIMEOUT)
-        except (OperationalError, OSError, *connection.connection_errors) as error:
-            raise Unreachable(f"{address} cannot be reached ({_words(error)})") from None
-    return str(address)
+    return connection, str(address)
+
+
+def _ensure(connection: Any, address: str) -> None:
+    try:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_TIMEOUT)
+    except (OperationalError, OSError, *connection.connection_errors) as error:
+        raise Unreachable(f"{address} cannot be reached ({_words(error)})") from None
+
+
+def store_of(app: Celery) -> Store:
+    """Return what the installation keeps in Redis.
+
+    Raises:
+        InvalidSettings: No setting names a Redis.
+    """
+    store = current_store(app)
+    if store is None:
+        raise InvalidSettings(
+            "no Redis to read from, neither as broker nor for results: set redis_url to"
+            " redis://host:port/database"
+        )
+    return store
 
 
 def has_results(app: Celery) -> bool:

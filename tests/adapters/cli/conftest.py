@@ -71,13 +71,13 @@ def pushtasks(tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    """(arguments) → a command that stays in the foreground, and the JSON it began with."""
+    """(arguments, variables) → a command that stays in the foreground, the JSON it began with."""
     started = []
 
-    def begin(*arguments):
+    def begin(*arguments, **variables):
         process = subprocess.Popen(  # noqa: S603
             [COMMAND, *map(str, arguments), "--json"],
-            env=environment(),
+            env=environment(**variables),
             cwd=tmp_path,
             text=True,
             stdout=subprocess.PIPE,
