@@ -64,8 +64,8 @@ def server():
         server.stop()
 
 
-def expired(token="abc", reason="Unregistered", *, provider="apns", app="default", **more):
-    return News(Kind.EXPIRED, provider, app, token, NOW, reason, **more)
+def expired(device="abc", reason="Unregistered", *, provider="apns", app="default", **more):
+    return News(Kind.EXPIRED, provider, app, device, NOW, reason, **more)
 
 
 def bad(count, *, accepted=0, environment="production"):
