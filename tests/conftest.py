@@ -47,7 +47,7 @@ class EmulatorClient:
 def running_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorClient]:
     """One emulator for the whole session; tests take `emulator` instead."""
     directory = tmp_path_factory.mktemp("emulator")
-    with Emulator(directory) as emulator:
+    with Emulator(directory, received_limit=50_000) as emulator:
         yield EmulatorClient(directory, emulator.endpoints)
 
 
