@@ -1,6 +1,5 @@
 """Posts over HTTP/1.1 meet servers of every kind; what counts is that they end, and as what."""
 
-import base64
 import gzip
 import socket
 import threading
@@ -286,7 +285,6 @@ def test_the_environment_changes_nothing(session, start_http11, monkeypatch, tmp
 
     assert answer == Response(200, b"ok")
     assert asked[0][1]["authorization"] == SECRET.encode()
-    assert b"Basic" not in base64.b64encode(repr(asked).encode())
 
 
 def test_after_closing_a_post_opens_a_connection_of_its_own(session, start_http11):
