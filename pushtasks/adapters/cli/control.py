@@ -20,6 +20,15 @@ class Control:
         """Set how a device is answered from now on."""
         self._call("PUT", f"/tokens/{quote(token, safe='')}", answer)
 
+    def forget(self, device_token: str, timestamp: int) -> None:
+        """Put a device on the feedback service's list.
+
+        Args:
+            device_token: In hexadecimal.
+            timestamp: Seconds since 1970: since when the app is gone.
+        """
+        self._call("POST", "/feedback", {"token": device_token, "timestamp": timestamp})
+
     def received(self) -> list[dict[str, Any]]:
         """Return what has arrived, oldest first."""
         entries: list[dict[str, Any]] = self._call("GET", "/received")
@@ -28,7 +37,8 @@ class Control:
     def connections(self) -> dict[str, int]:
         """Return how many connections have been opened, by service."""
         stats = self._call("GET", "/stats")
-        return {service: seen["connections_opened"] for service, seen in stats.items()}
+        counts = {service: seen.get("connections_opened") for service, seen in stats.items()}
+        return {service: count for service, count in counts.items() if count is not None}
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.text import Text
@@ -26,6 +26,14 @@ from pushtasks.results import Outcome
 
 if TYPE_CHECKING:
     from pushtasks.adapters.cli.rehearsal import Performed, Rehearsal
+
+#: The emulator's services, and why there are several connections to some.
+SERVICES: Final = {
+    "apns": "APNs",
+    "gateway": "gateway (a refusal ends one)",
+    "feedback": "feedback service",
+    "fcm": "Google (FCM, access token, GCM)",
+}
 
 
 @click.command
@@ -91,6 +99,9 @@ def document(rehearsal: "Rehearsal", differences: list[str]) -> dict[str, Any]:
             }
             for one in rehearsal.performed
         ],
+        "poll_feedback": rehearsal.polled,
+        "feedback": [entry.to_dict() for entry in rehearsal.news],
+        "report": rehearsal.report,
     }
 
 
@@ -103,6 +114,7 @@ def _print(rehearsal: "Rehearsal", differences: list[str]) -> None:
         console.print(Text(call, "bold"))
         console.print(aligned_rows(_rows(rehearsal, performed)))
     console.print()
+    _print_news(rehearsal)
     _print_numbers(rehearsal)
     for line in differences:
         console.print(Text(f"Not as scripted: {line}", "red"))
@@ -123,14 +135,28 @@ def _rows(
             yield result_cells(result, tries, rehearsal.setbacks.get(device.token))
 
 
+def _print_news(rehearsal: "Rehearsal") -> None:
+    from pushtasks.adapters.cli import feedback, report  # noqa: PLC0415
+
+    console = out()
+    console.print(Text("poll_feedback.delay(), as beat does every day", "bold"))
+    for app in (rehearsal.polled or {}).get("apps", ()):
+        console.print(f"  {app['provider']}.{app['app']}: {app['found']} gone ({app['source']})")
+    console.print()
+    console.print(Text("pushtasks feedback", "bold"))
+    console.print(feedback.table(rehearsal.news))
+    console.print(Text("pushtasks report", "bold"))
+    console.print(report.table(rehearsal.report))
+
+
 def _print_numbers(rehearsal: "Rehearsal") -> None:
-    opened = " and ".join(
-        f"{count} to {PROVIDERS.get(service, service.upper())}"
+    opened = ", ".join(
+        f"{SERVICES.get(service, service)} {count}"
         for service, count in rehearsal.connections.items()
     )
     out().print(
         f"{rehearsal.pushes} pushes in {rehearsal.seconds:.1f} s; connections that the worker"
-        f" opened: {opened} (one of them for Google's access token)."
+        f" opened: {opened}."
     )
 
 

@@ -111,12 +111,13 @@ def _print(
         for entry in entries:
             print_json(entry.to_dict())
     elif entries:
-        out().print(_table(entries, has_heading=is_first))
+        out().print(table(entries, has_heading=is_first))
     elif is_first:
         click.echo("no news about devices", err=True)
 
 
-def _table(entries: Sequence["Entry"], *, has_heading: bool) -> "Table":
+def table(entries: Sequence["Entry"], *, has_heading: bool = True) -> "Table":
+    """Return a row for each entry, device tokens masked."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 

@@ -4,14 +4,18 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from celery.exceptions import TimeoutError as ResultTimeoutError
 from celery.result import AsyncResult
 
 import pushtasks
+from pushtasks.adapters.cli.broker import store_of
 from pushtasks.adapters.cli.control import Control
-from pushtasks.adapters.cli.scenario import Device, Step, differences
+from pushtasks.adapters.cli.scenario import DEAD_FOR, Device, Step, differences, forgotten
+from pushtasks.host import current_app
+from pushtasks.news import Entry
 from pushtasks.results import Outcome
 
 PAYLOAD: Final[Mapping[str, Any]] = {
@@ -21,6 +25,8 @@ PAYLOAD: Final[Mapping[str, Any]] = {
 }
 #: Seconds that all tasks together have.
 LIMIT: Final = 60.0
+#: Entries of the feedback stream that are shown, at the most.
+NEWS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,11 @@ class Rehearsal:
     seconds: float
     #: Connections opened, by service.
     connections: Mapping[str, int]
+    #: What `poll_feedback` returned; None if it failed.
+    polled: Mapping[str, Any] | None
+    #: What the report says after all that, and the feedback stream.
+    report: Mapping[str, Any]
+    news: tuple[Entry, ...]
 
     @property
     def pushes(self) -> int:
@@ -66,7 +77,19 @@ class Rehearsal:
 
     def differences(self) -> list[str]:
         """Return a line for everything that did not come as scripted."""
-        return [line for one in self.performed for line in self._differences(one)]
+        lines = [line for one in self.performed for line in self._differences(one)]
+        return [*lines, *self._feedback_differences()]
+
+    def _feedback_differences(self) -> Iterator[str]:
+        told = {entry.token for entry in self.news}
+        for step in (one.step for one in self.performed):
+            for device in step.devices:
+                if device.is_news and device.token not in told:
+                    yield f"feedback stream, device {device.token[:6]}: missing"
+        if self.polled is None:
+            yield "poll_feedback: it failed"
+        elif forgotten() not in told:
+            yield f"poll_feedback, device {forgotten()[:6]}: missing"
 
     def _differences(self, performed: Performed) -> Iterator[str]:
         step, call = performed.step, performed.step.call
@@ -89,7 +112,7 @@ class Rehearsal:
 
 
 def rehearse(steps: tuple[Step, ...], control: Control) -> Rehearsal:
-    """Call the tasks, as any application would, and wait for their results."""
+    """Call the tasks, as any application would, and wait for their results; then ask for news."""
     for device in (device for step in steps for device in step.devices):
         if device.script is not None:
             control.script(device.token, device.script)
@@ -98,19 +121,41 @@ def rehearse(steps: tuple[Step, ...], control: Control) -> Rehearsal:
     deadline = started + LIMIT
     performed = tuple(_performed(step, result, deadline) for step, result in sent)
     seconds = time.monotonic() - started
+    polled = _polled(control)
+    store = store_of(current_app())
     received = control.received()
     tries = Counter(entry["token"] for entry in received)
     answers = {entry["token"]: entry["answer"] for entry in reversed(received)}
     setbacks = {
         token: f"first {answers[token]['status']}" for token, count in tries.items() if count > 1
     }
-    return Rehearsal(performed, tries, setbacks, seconds, control.connections())
+    return Rehearsal(
+        performed,
+        tries,
+        setbacks,
+        seconds,
+        control.connections(),
+        polled,
+        store.report(),
+        tuple(store.entries(count=NEWS)),
+    )
+
+
+def _polled(control: Control) -> Mapping[str, Any] | None:
+    control.forget(forgotten(), int((datetime.now(UTC) - DEAD_FOR).timestamp()))
+    result: Mapping[str, Any]
+    try:
+        result = pushtasks.poll_feedback.delay().get(timeout=LIMIT)
+    except (ResultTimeoutError, pushtasks.PushError):
+        return None
+    return result
 
 
 def _call(step: Step) -> AsyncResult[Any]:
     tokens = [device.token for device in step.devices]
     task = getattr(pushtasks, step.task)
-    sent: AsyncResult[Any] = task.delay(tokens if step.is_list else tokens[0], PAYLOAD[step.task])
+    devices = tokens if step.is_list else tokens[0]
+    sent: AsyncResult[Any] = task.delay(devices, PAYLOAD[step.task], app=step.app)
     return sent
 
 

@@ -73,7 +73,7 @@ def _waiting(app: "Celery") -> Mapping[str, int]:
 
 def _print(report: Mapping[str, Any]) -> None:
     if report["apns"] or report["gcm"]:
-        out().print(_table(report))
+        out().print(table(report))
     else:
         click.echo("nothing was sent yet")
     stream = report["stream"]
@@ -84,7 +84,8 @@ def _print(report: Mapping[str, Any]) -> None:
         click.echo(f"tasks that wait for a worker: {waiting}")
 
 
-def _table(report: Mapping[str, Any]) -> "Table":
+def table(report: Mapping[str, Any]) -> "Table":
+    """Return a row for each thing that can become of a push, if it became of any."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 

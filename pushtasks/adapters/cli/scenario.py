@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pushtasks.news import SUSPICIOUS
 from pushtasks.results import Outcome
 
 #: Devices of the bulk task, and those among them that are gone.
 BULK: Final = 500
 BULK_DEAD: Final = 2
+#: The app that speaks to the pretend providers as in 2014.
+CLASSIC: Final = "classic"
 #: How long ago the dead device was found dead.
 DEAD_FOR: Final = timedelta(days=2)
 
@@ -26,6 +29,17 @@ class Device:
     tries: int = 1
     #: Whether a time of death is to come with it.
     is_dated: bool = False
+    #: The registration id that is to take this one's place.
+    canonical_id: str | None = None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it must be in the feedback stream.
+
+        What is suspicious may be held back, if it is settled before pushes are accepted.
+        """
+        is_dead = self.reason is not None and self.reason not in SUSPICIOUS
+        return is_dead or self.canonical_id is not None
 
     @property
     def outcome(self) -> Outcome:
@@ -43,6 +57,7 @@ class Step:
     devices: tuple[Device, ...]
     #: Whether the task is given a list, and so whether its result is that of a list.
     is_list: bool = False
+    app: str = "default"
 
 
 def scenario(now: datetime) -> tuple[Step, ...]:
@@ -66,7 +81,28 @@ def scenario(now: datetime) -> tuple[Step, ...]:
         *(Step("send_gcm", gcm_call, (device,)) for device in fcm),
         Step("send_gcm", "send_gcm.delay([id, id, id], payload)", listed, is_list=True),
         Step("send_apns_many", many_call, tuple(_bulk()), is_list=True),
+        *_classic(),
     )
+
+
+def forgotten() -> str:
+    """Return the device of which the feedback service tells that its app is gone."""
+    return _device_token(5)
+
+
+def _classic() -> Iterator[Step]:
+    """Yield the calls that go over the wires of 2014."""
+    gateway = (*(_healthy(number) for number in range(10, 14)), _refused(4), _healthy(14))
+    call = 'send_apns_many.delay(tokens, payload, app="classic")'
+    yield Step("send_apns_many", call, gateway, is_list=True, app=CLASSIC)
+    successor = "h8Renew"
+    listed = (
+        Device("b2Xgold"),
+        Device("k5Dmoved", {"canonical_id": successor}, canonical_id=successor),
+        Device("p7Wremoved", {"reason": "NotRegistered"}, "NotRegistered"),
+    )
+    call = 'send_gcm.delay([id, id, id], payload, app="classic")'
+    yield Step("send_gcm", call, listed, is_list=True, app=CLASSIC)
 
 
 def differences(device: Device, result: Mapping[str, Any], tries: int) -> Iterator[str]:
@@ -76,6 +112,7 @@ def differences(device: Device, result: Mapping[str, Any], tries: int) -> Iterat
         "reason": (device.reason, result["reason"]),
         "tries": (device.tries, tries),
         "dead_since given": (device.is_dated, result["dead_since"] is not None),
+        "canonical_id": (device.canonical_id, result["canonical_id"]),
     }
     for name, (scripted, seen) in pairs.items():
         if scripted != seen:
@@ -96,6 +133,14 @@ def _bulk() -> Iterator[Device]:
 def _device_token(number: int) -> str:
     """Return a device token that looks like one: 64 hexadecimal digits, spread by a large prime."""
     return f"{(number + 3) * 0x9E3779B97F4A7C15F39CC0605CEDC834 % 2**128:032x}" * 2
+
+
+def _healthy(number: int) -> Device:
+    return Device(_device_token(number))
+
+
+def _refused(number: int) -> Device:
+    return Device(_device_token(number), {"reason": "InvalidToken"}, "InvalidToken")
 
 
 def _bad(device_token: str) -> Device:

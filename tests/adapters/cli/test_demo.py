@@ -1,12 +1,14 @@
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from pushtasks.adapters.cli import demo
 from pushtasks.adapters.cli.rehearsal import Performed, Rehearsal
-from pushtasks.adapters.cli.scenario import scenario
+from pushtasks.adapters.cli.scenario import forgotten, scenario
+from pushtasks.news import Entry, Kind
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
@@ -32,7 +34,17 @@ def result(device):
         "outcome": device.outcome.value,
         "reason": device.reason,
         "dead_since": "2026-11-20T00:00:00+00:00" if device.is_dated else None,
+        "canonical_id": device.canonical_id,
     }
+
+
+def told(token):
+    """Return an entry of the feedback stream."""
+    return Entry(Kind.EXPIRED, "apns", "default", token, datetime.now(UTC), id="1-0")
+
+
+def report():
+    return {"apns": {}, "gcm": {}, "stream": {}}
 
 
 def performed(step):
@@ -48,7 +60,12 @@ def performed(step):
 
 def rehearsal(everything, steps):
     tries = {device.token: device.tries for step in steps for device in step.devices}
-    return Rehearsal(tuple(everything), tries, {}, 1.0, {"apns": 1, "fcm": 1})
+    news = [device.token for step in steps for device in step.devices if device.is_news]
+    entries = tuple(told(token) for token in [*news, forgotten()])
+    connections = {"apns": 1, "fcm": 1}
+    return Rehearsal(
+        tuple(everything), tries, {}, 1.0, connections, {"apps": []}, report(), entries
+    )
 
 
 def test_in_a_terminal_it_shows_every_outcome_within_80_columns(terminal, misleading):
@@ -76,14 +93,20 @@ def test_in_a_terminal_it_shows_every_outcome_within_80_columns(terminal, mislea
     assert ["500", "devices", "APNs", "498", "accepted", "nothing"] in rows
     text = " ".join(word for row in rows for word in row)
     assert re.search(r"since \d\d \w+ \d\d:\d\d UTC\)", text)
-    assert re.search(r"510 pushes in [\d.]+ s; connections that the worker opened: 1 to APNs", text)
+    assert re.search(r"519 pushes in [\d.]+ s; connections that the worker opened: APNs 1", text)
+    assert ["6", "devices", "APNs", "5", "accepted", "nothing"] in rows
+    assert "store the new id instead" in text
+    assert "apns.classic: 1 gone (feedback service)" in text
+    assert "is now h8Rene…" in text
+    assert "Feedback, dead since" in text
+    assert "1 rejected: NotRegistered" in text
 
 
 def test_a_rehearsal_as_scripted_differs_in_nothing(steps):
     assert rehearsal(map(performed, steps), steps).differences() == []
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(10))
 def test_whatever_differs_is_told(number, steps):
     everything = [performed(step) for step in steps]
     everything[number] = Performed(steps[number], None, "PushNotSent: busy")
@@ -114,19 +137,16 @@ def test_a_push_that_was_not_tried_again_is_told(steps):
     seen = rehearsal(map(performed, steps), steps)
     busy = steps[3].devices[0]
 
-    [line] = Rehearsal(seen.performed, {**seen.tries, busy.token: 1}, {}, 1.0, {}).differences()
+    [line] = replace(seen, tries={**seen.tries, busy.token: 1}).differences()
 
     assert line.endswith("tries 1 instead of 2")
 
 
 def test_a_failure_that_the_bulk_task_does_not_name_is_told(steps):
     everything = [performed(step) for step in steps]
-    bulk = {
-        **everything[-1].result,
-        "accepted": 499,
-        "failures": everything[-1].result["failures"][1:],
-    }
-    everything[-1] = Performed(steps[-1], bulk, None)
+    bulk = everything[7].result
+    changed = {**bulk, "accepted": 499, "failures": bulk["failures"][1:]}
+    everything[7] = Performed(steps[7], changed, None)
 
     missing, count = rehearsal(everything, steps).differences()
 
@@ -134,11 +154,22 @@ def test_a_failure_that_the_bulk_task_does_not_name_is_told(steps):
     assert count.endswith("499 accepted instead of 498")
 
 
+def test_news_that_are_missing_are_told(steps):
+    seen = rehearsal(map(performed, steps), steps)
+
+    first, *_, last = replace(seen, news=()).differences()
+    [failed] = replace(seen, polled=None).differences()
+
+    assert first.startswith("feedback stream, device 78dde6")
+    assert last == f"poll_feedback, device {forgotten()[:6]}: missing"
+    assert failed == "poll_feedback: it failed"
+
+
 def test_json_has_every_result_and_what_differs(steps):
     seen = rehearsal(map(performed, steps), steps)
 
     document = json.loads(json.dumps(demo.document(seen, ["a line"])))
 
-    assert (document["ok"], document["differences"], document["pushes"]) == (False, ["a line"], 510)
+    assert (document["ok"], document["differences"], document["pushes"]) == (False, ["a line"], 519)
     assert [call["call"] for call in document["calls"]] == [step.call for step in steps]
     assert document["calls"][3]["tries"] == {steps[3].devices[0].token: 2}
