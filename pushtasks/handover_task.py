@@ -73,7 +73,7 @@ def deliver_what_was_left(sender: Any, **_: object) -> None:
         if store is None or not store.entries(count=1):
             return
         for consumer in consumers.wanted(current_settings(celery_app).feedback):
-            wake(celery_app, store, consumer)
+            wake(celery_app, consumer)
     except StoreUnavailable as error:
         logger.warning("%s; what waits in the feedback stream is delivered with the next", error)
 

@@ -41,7 +41,7 @@ def tell(celery_app: Celery, tally: Tally) -> None:
         if store is None:
             _hand_over(celery_app, tally)
         else:
-            _follow_up(celery_app, store, store.note(tally, consumers.wanted(settings)))
+            _follow_up(celery_app, store.note(tally, consumers.wanted(settings)))
     except Exception:
         logger.exception("The feedback of %s app %r is not told", tally.provider, tally.app)
 
@@ -54,23 +54,22 @@ def record(celery_app: Celery, store: Store, news: Iterable[News]) -> None:
             its answer was lost.
     """
     settings = current_settings(celery_app).feedback
-    _follow_up(celery_app, store, store.record(news, consumers.wanted(settings)))
+    _follow_up(celery_app, store.record(news, consumers.wanted(settings)))
 
 
-def wake(celery_app: Celery, store: Store, consumer: str) -> None:
+def wake(celery_app: Celery, consumer: str) -> None:
     """Have news delivered to a consumer; never raises."""
     try:
         task: Any = celery_app.tasks[DELIVERY_TASK]
         task.apply_async(kwargs={"consumer": consumer}, retry=False)
     except Exception:
-        logger.exception("%s could not be sent; the next news will try again", DELIVERY_TASK)
-        store.turn(consumer).sleep()
+        logger.exception("%s could not be sent; news will try again in a minute", DELIVERY_TASK)
 
 
-def _follow_up(celery_app: Celery, store: Store, noted: Iterable[Noted]) -> None:
+def _follow_up(celery_app: Celery, noted: Iterable[Noted]) -> None:
     for one in noted:
         for consumer in one.wake:
-            wake(celery_app, store, consumer)
+            wake(celery_app, consumer)
         if one.is_alarm:
             _raise_alarm(one)
 

@@ -8,7 +8,7 @@ be left alone, since it failed; and the count of failures makes the next pause l
 from typing import Final
 
 from pushtasks.store import keys, scripts
-from pushtasks.store.connection import Connection, StoreUnavailable
+from pushtasks.store.connection import Connection
 
 #: Seconds after which a delivery counts as dead that has not renewed its lock.
 LOCK_AGE: Final = 120
@@ -70,11 +70,3 @@ class Turn:
         with self._connection.watched() as client:
             age = int(seconds) + keys.WAKE_AGE
             return bool(client.set(self._wake, "1", nx=True, ex=age))
-
-    def sleep(self) -> None:
-        """Note that a delivery which was announced will not come; never raises."""
-        try:
-            with self._connection.watched() as client:
-                client.delete(self._wake)
-        except StoreUnavailable:  # it is forgotten by itself
-            return
