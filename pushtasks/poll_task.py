@@ -38,6 +38,9 @@ class PollTask(PushTask):
             raise InvalidPush(
                 f"app: {name!r} is no name; give the name of an app, or leave it out to poll all"
             )
+        seconds = arguments.get("_once_within")
+        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+            raise InvalidPush("_once_within is for beat's schedule: leave it out")
         settings = current_settings(self.app)
         if settings.configured:  # a web process may know nothing of the workers' apps
             chosen_apps(settings, name)

@@ -408,6 +408,12 @@ def test_an_unknown_app_is_refused_at_the_call(app, told, host):
         poll_feedback.delay(app)
 
 
+@pytest.mark.parametrize("seconds", ["daily", 0])
+def test_what_is_beats_alone_cannot_be_written_by_hand(seconds, host):
+    with pytest.raises(InvalidPush, match="leave it out"):
+        poll_feedback.delay(_once_within=seconds)
+
+
 def test_without_any_app_there_is_nothing_to_do(make_host):
     make_host({})
 
