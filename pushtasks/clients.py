@@ -20,6 +20,7 @@ from pushtasks.config import current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.fcm.client import FcmClient
 from pushtasks.fcm.legacy_client import LegacyClient
+from pushtasks.feedback import rejected_late
 from pushtasks.net.deadline import Deadline
 from pushtasks.net.multiplexer import DRAIN, Multiplexer
 
@@ -81,8 +82,6 @@ def apns_client(
     def make() -> ApnsClient | GatewayClient:
         with _naming(f"apns.{name}"):
             if app.protocol == "binary":
-                from pushtasks.feedback import rejected_late  # noqa: PLC0415
-
                 return GatewayClient(app, environment, partial(rejected_late, celery_app, name))
             return ApnsClient(app, environment, process.multiplexer)
 
