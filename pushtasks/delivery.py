@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
 from pushtasks.gathering import Gathering
@@ -13,6 +13,8 @@ from pushtasks.results import Action, Outcome, Provider, Result, Verdict
 from pushtasks.retries import pause_before, rule_for
 
 Push = TypeVar("Push")
+#: What stands in place of a push that is not to be sent.
+_SETTLED: Final = (InvalidPush, Verdict)
 
 
 class Policy(NamedTuple):
@@ -88,10 +90,8 @@ def deliver_many(
     ready: list[tuple[int, str]] = []
     pushes: list[Push] = []
     for place, token, push in devices:
-        if isinstance(push, InvalidPush):
-            gathering.add(place, _refused(policy, token, push))
-        elif isinstance(push, Verdict):
-            gathering.add(place, _result(policy, token, push, Outcome.REJECTED))
+        if isinstance(push, _SETTLED):
+            gathering.add(place, _beforehand(policy, token, push))
         else:
             ready.append((place, token))
             pushes.append(push)
@@ -152,6 +152,13 @@ def _result(policy: Policy, token: str, verdict: Verdict, outcome: Outcome) -> R
         dead_since=verdict.dead_since,
         failed_registration_ids=verdict.failed_registration_ids,
     )
+
+
+def _beforehand(policy: Policy, token: str, settled: InvalidPush | Verdict) -> Result:
+    """Return the result of a device that nothing is sent to."""
+    if isinstance(settled, Verdict):
+        return _result(policy, token, settled, Outcome.REJECTED)
+    return _refused(policy, token, settled)
 
 
 def _refused(policy: Policy, token: str, error: InvalidPush) -> Result:
