@@ -51,7 +51,7 @@ class Connection:
         try:
             yield self.redis
         except (redis.RedisError, OSError) as error:
-            first = (str(error).splitlines() or [""])[0]
+            first = (str(error).splitlines() or [""])[0].rstrip(".")
             raise StoreUnavailable(
                 f"Redis at {self.name}: {first or type(error).__name__}; see that it runs and that"
                 " redis_url leads to it"
