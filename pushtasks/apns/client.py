@@ -13,8 +13,9 @@ from pushtasks.config import ApnsApp
 from pushtasks.errors import PushMaybeSent, PushNotSent
 from pushtasks.keyfiles import read_key_material
 from pushtasks.net.http import Answer, Request, Response
-from pushtasks.net.multiplexer import Multiplexer
+from pushtasks.net.multiplexer import NOT_YET, Multiplexer
 from pushtasks.net.origin import Origin
+from pushtasks.net.watch import Tell, Watch
 from pushtasks.results import APNS, Verdict
 from pushtasks.retries import Before, rule_for
 from pushtasks.wire import apns_http2 as wire
@@ -49,7 +50,13 @@ class ApnsClient:
         """Return what goes to one device."""
         return Push(device_token, notification, apns_id)
 
-    def send(self, pushes: Sequence[Push], *, is_list: bool = False) -> list[Verdict]:  # noqa: ARG002
+    def send(
+        self,
+        pushes: Sequence[Push],
+        *,
+        is_list: bool = False,  # noqa: ARG002
+        watch: Tell | None = None,
+    ) -> list[Verdict]:
         """Send pushes and wait for what becomes of them, in the same order.
 
         A reason that asks for a new provider token or a new connection has been heeded when this
@@ -58,10 +65,14 @@ class ApnsClient:
         Args:
             pushes: As `push` makes them.
             is_list: Makes no difference here: every push is answered.
+            watch: Is told, while it waits, which pushes have been accepted by now.
         """
         authorization = self._authorization()
         requests = _requests(pushes, authorization)
-        answers = self._multiplexer.exchange(self.origin, requests, self._app.timeout)
+        look: Watch[Answer] | None = None
+        if watch:
+            look = Watch(lambda i, answer: _verdict(answer, pushes[i]), watch, NOT_YET)
+        answers = self._multiplexer.exchange(self.origin, requests, self._app.timeout, look)
         verdicts = [_verdict(answer, push) for answer, push in zip(answers, pushes, strict=True)]
         self._heed(verdicts, authorization)
         return verdicts

@@ -23,6 +23,7 @@ from pushtasks.net.connection import Gateway
 from pushtasks.net.deadline import Deadline
 from pushtasks.net.pool import Pool
 from pushtasks.net.tickets import Ticket
+from pushtasks.net.watch import Tell
 from pushtasks.results import Verdict
 from pushtasks.wire import apns_binary as wire
 
@@ -73,12 +74,19 @@ class GatewayClient:
             expiration = seconds_since_1970(datetime.now(UTC) + KEPT)
         return Frame(token, payload, expiration, priority)
 
-    def send(self, frames: Sequence[Frame], *, is_list: bool = False) -> list[Verdict]:
+    def send(
+        self,
+        frames: Sequence[Frame],
+        *,
+        is_list: bool = False,
+        watch: Tell | None = None,  # noqa: ARG002
+    ) -> list[Verdict]:
         """Send frames and wait until each is refused, or silence or a sentinel confirms it.
 
         Args:
             frames: As `push` makes them, in the order of sending.
             is_list: Whether they are a list, which the app's settings may want confirmed.
+            watch: Is told nothing: until silence or a sentinel confirms all, nothing is sure.
         """
         return self._pool.exchange(frames, confirm=is_list and self._app.confirm == "sentinel")
 

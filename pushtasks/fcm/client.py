@@ -13,8 +13,9 @@ from pushtasks.fcm.message import check_size, encode, message, target
 from pushtasks.fcm.token_server import TokenUnavailable
 from pushtasks.keyfiles import read_key_material
 from pushtasks.net.http import Answer, Response
-from pushtasks.net.multiplexer import Multiplexer
+from pushtasks.net.multiplexer import NOT_YET, Multiplexer
 from pushtasks.net.origin import Origin
+from pushtasks.net.watch import Tell, Watch
 from pushtasks.results import GCM, Verdict
 from pushtasks.retries import Before, rule_for
 from pushtasks.wire import fcm as wire
@@ -39,8 +40,13 @@ class Sender(Protocol):
             InvalidPush: The message could be sent to no target.
         """
 
-    def send(self, pushes: Sequence[Any]) -> list[Verdict]:
+    def send(self, pushes: Sequence[Any], *, watch: Tell | None = None) -> list[Verdict]:
         """Send pushes and wait for what becomes of them, in the same order.
+
+        Args:
+            pushes: As the function makes them that `message` returns.
+            watch: Is told, while it waits, which pushes have been accepted by now; not by a
+                protocol that sends many in one request.
 
         Raises:
             InvalidSettings: The app's credentials cannot be used.
@@ -88,7 +94,7 @@ class FcmClient:
 
         return push
 
-    def send(self, bodies: Sequence[bytes]) -> list[Verdict]:
+    def send(self, bodies: Sequence[bytes], *, watch: Tell | None = None) -> list[Verdict]:
         """Send messages and wait for what becomes of them, in the same order.
 
         An access token that Google refused has been forgotten when this returns; whether and when
@@ -96,6 +102,7 @@ class FcmClient:
 
         Args:
             bodies: As the functions make them that `message` returns.
+            watch: Is told, while it waits, which pushes have been accepted by now.
 
         Raises:
             InvalidSettings: Google refuses the service account.
@@ -105,7 +112,10 @@ class FcmClient:
         except TokenUnavailable as error:
             return [Verdict(None, str(error))] * len(bodies)
         requests = [v1.request(self._path, body, authorization) for body in bodies]
-        answers = self._multiplexer.exchange(self.origin, requests, self._app.timeout)
+        look: Watch[Answer] | None = None
+        if watch:
+            look = Watch(lambda _, answer: _verdict(answer), watch, NOT_YET)
+        answers = self._multiplexer.exchange(self.origin, requests, self._app.timeout, look)
         verdicts = [_verdict(answer) for answer in answers]
         if any(v.reason and rule_for(GCM, v).before is Before.NEW_TOKEN for v in verdicts):
             self._access_token.renew(authorization)

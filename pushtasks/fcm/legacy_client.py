@@ -13,6 +13,7 @@ from pushtasks.fcm.legacy import Call, Push
 from pushtasks.fcm.legacy_message import LegacyMessage
 from pushtasks.net.http import Answer, Response, Unanswered
 from pushtasks.net.http1 import Http1Session
+from pushtasks.net.watch import Tell
 from pushtasks.results import Verdict
 from pushtasks.wire import gcm as wire
 
@@ -76,7 +77,7 @@ class LegacyClient:
         """Return what makes the push of a message to a target: see `Sender`."""
         return partial(self._form.push, self._form.message(payload, dry_run=dry_run))
 
-    def send(self, pushes: Sequence[Push]) -> list[Verdict]:
+    def send(self, pushes: Sequence[Push], *, watch: Tell | None = None) -> list[Verdict]:  # noqa: ARG002
         """Send messages, one call after the other, and return what becomes of each, in order.
 
         Where a server has failed three calls in a row, or asks to wait, it is left alone: what has
@@ -84,6 +85,7 @@ class LegacyClient:
 
         Args:
             pushes: As the functions make them that `message` returns.
+            watch: Is told nothing: a request is answered as a whole.
         """
         verdicts: dict[int, Verdict] = {}
         unanswered = 0

@@ -21,6 +21,7 @@ from pushtasks.net.http import Answer, Request, Unanswered
 from pushtasks.net.lane import QUEUE_LIMIT, Lane
 from pushtasks.net.origin import Origin
 from pushtasks.net.transfer import Job
+from pushtasks.net.watch import INTERVAL, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -63,18 +64,18 @@ class _Single:
 class _Batch:
     """Gathers the answers of a submission. Only one thread delivers, so it needs no lock."""
 
-    __slots__ = ("_answers", "_missing", "future")
+    __slots__ = ("_missing", "answers", "future")
 
     def __init__(self, size: int) -> None:
         self.future: Future[list[Answer]] = _uncancellable()
-        self._answers: list[Answer] = [NOT_YET] * size
+        self.answers: list[Answer] = [NOT_YET] * size
         self._missing = size
 
     def deliver(self, place: int, answer: Answer) -> None:
-        self._answers[place] = answer
+        self.answers[place] = answer
         self._missing -= 1
         if not self._missing:
-            self.future.set_result(self._answers)
+            self.future.set_result(self.answers)
 
 
 class Multiplexer:
@@ -119,21 +120,43 @@ class Multiplexer:
         self, origin: Origin, requests: Sequence[Request], timeout: float
     ) -> Future[list[Answer]]:
         """Send many requests for the price of one wake-up; answers come in the same order."""
+        return self._submit(origin, requests, timeout).future
+
+    def exchange(
+        self,
+        origin: Origin,
+        requests: Sequence[Request],
+        timeout: float,
+        watch: Watch[Answer] | None = None,
+    ) -> list[Answer]:
+        """Send requests as `submit_many` does, and wait for their answers.
+
+        Args:
+            origin: As of `submit`, and so is the timeout.
+            requests: What to send.
+            timeout: Seconds for each answer.
+            watch: Looks at the answers while some are outstanding; those to come are `NOT_YET`.
+        """
+        batch = self._submit(origin, requests, timeout)
+        ends = time.monotonic() + 2 * timeout + QUEUE_LIMIT + GRACE
+        while True:
+            left = ends - time.monotonic()
+            try:
+                return batch.future.result(min(left, INTERVAL) if watch else left)
+            except TimeoutError:
+                if time.monotonic() >= ends:  # only if the I/O thread itself is stuck
+                    return [LOST] * len(requests)
+                if watch:
+                    watch.look(batch.answers)
+
+    def _submit(self, origin: Origin, requests: Sequence[Request], timeout: float) -> _Batch:
         batch, now = _Batch(len(requests)), time.monotonic()
         if requests:
             jobs = [Job(request, timeout, now, batch, i) for i, request in enumerate(requests)]
             self._enqueue(origin, jobs)
         else:
             batch.future.set_result([])
-        return batch.future
-
-    def exchange(self, origin: Origin, requests: Sequence[Request], timeout: float) -> list[Answer]:
-        """Send requests as `submit_many` does, and wait for their answers."""
-        future = self.submit_many(origin, requests, timeout)
-        try:
-            return future.result(2 * timeout + QUEUE_LIMIT + GRACE)
-        except TimeoutError:  # only if the I/O thread itself is stuck
-            return [LOST] * len(requests)
+        return batch
 
     def renew(self, origin: Origin) -> None:
         """Let what comes for `origin` go over new connections; old ones drain and close."""
