@@ -10,7 +10,7 @@ from pushtasks.results import Verdict
 def test_each_accepted_push_is_told_once():
     told = []
     answers = [NOT_YET] * 4
-    watch = Watch(lambda place, answer: Verdict(*answer), told.append, NOT_YET)
+    watch = Watch(lambda _, answer: Verdict(*answer), told.append, NOT_YET)
 
     watch.look(answers)
     answers[2] = (200,)
