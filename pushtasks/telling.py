@@ -17,6 +17,7 @@ from pushtasks.breaker import Window, is_too_much
 from pushtasks.config import current_settings
 from pushtasks.news import Entry, News, Tally
 from pushtasks.store import Noted, Store, current_store
+from pushtasks.store.keys import BREAKER_ALARM_LEAST
 from pushtasks.store.tallies import judged
 
 logger = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ def _hand_over(celery_app: Celery, tally: Tally) -> None:
     entries = [Entry(**asdict(news)) for news in tally.news if not (is_held and news.is_suspicious)]
     for consumer in consumers.wanted(settings) if entries else ():
         consumers.hand_over(celery_app, consumer, entries)
-    if is_held:
+    if is_held and counts[0] >= BREAKER_ALARM_LEAST:
         _raise_alarm(
             Noted(
                 tally.provider,

@@ -24,6 +24,8 @@ REASON_LENGTH: Final = 80
 
 #: Seconds of one half of the breaker's window: it looks at this half and the one before.
 BREAKER_BUCKET: Final = 600
+#: Suspicious rejections in the window below which they are held back in silence.
+BREAKER_ALARM_LEAST: Final = 3
 #: Seconds until the same alarm is raised again, over all processes.
 BREAKER_ALARM_PAUSE: Final = 60
 STREAM_ALARM_PAUSE: Final = 600

@@ -149,7 +149,8 @@ if expired > 0 then count('dead_tokens', expired) end
 if held > 0 then count('held', held) end
 redis.call('SADD', reports, head.name)
 
-local result = {held, held > 0 and alarm(ALARMS, head.breaker_pause) or 0,
+local is_alarming = held > 0 and share_suspicious >= head.breaker_least
+local result = {held, is_alarming and alarm(ALARMS, head.breaker_pause) or 0,
     share_suspicious, share_judged, 0, 0, ''}
 if added > 0 then
     result[5], result[6], result[7] = keep_bounded()

@@ -255,8 +255,9 @@ class Store:
             )
 
     def _give_up(self, tallies: Sequence[Tally], error: StoreUnavailable) -> None:
+        pushes = sum(tally.attempts for tally in tallies)
         news = sum(len(tally.news) for tally in tallies)
-        logger.error("%s; lost for good: counts, and %d news about devices", error, news)
+        logger.error("%s; uncounted: %d pushes, untold: %d news of devices", error, pushes, news)
 
 
 def _app_of(news: News) -> tuple[Provider, str]:

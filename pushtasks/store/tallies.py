@@ -78,6 +78,7 @@ def script_arguments(
         "reasons_limit": keys.REASONS_LIMIT,
         "bucket": keys.BREAKER_BUCKET,
         "share": settings.breaker,
+        "breaker_least": keys.BREAKER_ALARM_LEAST,
         "breaker_pause": keys.BREAKER_ALARM_PAUSE,
         "field": keys.NEWS_FIELD,
         "length": settings.length,
