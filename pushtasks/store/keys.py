@@ -40,6 +40,17 @@ DEAD_AGE: Final = 30 * 24 * 3600
 #: Seconds after which a wake-up that nobody followed is forgotten.
 WAKE_AGE: Final = 60
 
+#: Sorted set of fan-outs by the millisecond in which they began, and how many it keeps.
+FANOUTS: Final = f"{PREFIX}fanouts"
+FANOUTS_LIMIT: Final = 10_000
+#: Followed by its id: a fan-out.
+FANOUT: Final = f"{PREFIX}fanout:"
+#: Seconds after which a fan-out is forgotten with which nothing happens.
+FANOUT_AGE: Final = 7 * 24 * 3600
+#: Failures that a fan-out keeps, each entry one field of JSON.
+FAILURES_LIMIT: Final = 100_000
+FAILURE_FIELD: Final = "failure"
+
 
 def report(provider: Provider, app: str) -> str:
     """Return the key of an app's counters, a hash."""
@@ -79,3 +90,25 @@ def failures(consumer: str) -> str:
 def lock(name: str) -> str:
     """Return the key of a lock; it holds the owner."""
     return f"{PREFIX}lock:{name}"
+
+
+def fanout(id_: str) -> str:
+    """Return the key of a fan-out's spec and counters, a hash."""
+    return f"{FANOUT}{id_}"
+
+
+def fanout_keys(id_: str) -> list[str]:
+    """Return the five keys of a fan-out, in the order in which all scripts take them."""
+    name = fanout(id_)
+    parts = ("publisher", "done", "running", "failures")
+    return [name, *(f"{name}:{part}" for part in parts)]
+
+
+def chunk(id_: str, number: int) -> str:
+    """Return the key of the devices of a chunk that are settled, a bitmap."""
+    return f"{FANOUT}{id_}:chunk:{number}"
+
+
+def fanout_by_key(key: str) -> str:
+    """Return the key that leads to the id of the fan-out that a caller has given a key."""
+    return f"{PREFIX}fanout-key:{key}"

@@ -1,6 +1,7 @@
 """What the whole installation shares in Redis: reports, news about devices, locks."""
 
 import logging
+import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -14,6 +15,7 @@ from pushtasks.store.alarms import warn
 from pushtasks.store.backlog import NEWS_LIMIT, Backlog
 from pushtasks.store.connection import Connection, StoreUnavailable
 from pushtasks.store.entries import read_entry
+from pushtasks.store.fanouts import Fanouts
 from pushtasks.store.groups import Group
 from pushtasks.store.reports import read_report
 from pushtasks.store.silence import Silence
@@ -36,34 +38,37 @@ class Store:
         self._settings = settings
         self._connection = Connection(url)
         self._backlog = Backlog()
+        self._writing = threading.Lock()
         self._silence = Silence()
+        self.fanouts = Fanouts(self._connection)
 
     # Writing ------------------------------------------------------------------------------------
 
     def note(self, tally: Tally, consumers: Sequence[str] = ()) -> list[Noted]:
         """Count what became of pushes, and put their news on the stream, in one round trip.
 
-        Never raises. While Redis cannot be reached the tally waits in memory, and goes along with
-        the next one that gets through.
+        Never raises. One thread writes at a time, and takes along what others have by then: news
+        are on the stream when this returns, mere counts may be on their way by another thread.
+        While Redis cannot be reached all waits in memory, for the next one that gets through.
 
         Args:
             tally: Of one try of a task.
             consumers: Whom to wake if there are news; see `Noted.wake`.
 
         Returns:
-            What this, and what waited before it, has set off; empty if Redis cannot be reached.
+            What this thread's writing has set off; empty if Redis cannot be reached.
         """
-        if self._silence.is_on():
-            self._keep([tally])
-            return []
-        tallies = [*self._backlog.take(), tally] if self._backlog else [tally]
-        try:
-            noted = self._write(tallies, consumers)
-        except StoreUnavailable as error:
-            self._keep(tallies)
-            self._silence.begin(error)
-            return []
-        self._silence.end()
+        self._keep([tally])
+        noted: list[Noted] = []
+        must_wait = bool(tally.news)
+        while self._backlog or must_wait:
+            if self._silence.is_on() or not self._writing.acquire(blocking=must_wait):
+                break
+            try:
+                noted += self._write_backlog(consumers)
+            finally:
+                self._writing.release()
+            must_wait = False
         return noted
 
     def record(self, news: Iterable[News], consumers: Sequence[str] = ()) -> list[Noted]:
@@ -86,6 +91,19 @@ class Store:
             self._write(tallies, ())
         except StoreUnavailable as error:
             self._give_up(tallies, error)
+
+    def _write_backlog(self, consumers: Sequence[str]) -> list[Noted]:
+        tallies = self._backlog.take()
+        if not tallies:
+            return []
+        try:
+            noted = self._write(tallies, consumers)
+        except StoreUnavailable as error:
+            self._keep(tallies)
+            self._silence.begin(error)
+            return []
+        self._silence.end()
+        return noted
 
     def _write(self, tallies: Sequence[Tally], consumers: Sequence[str]) -> list[Noted]:
         calls = [
