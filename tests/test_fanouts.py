@@ -43,7 +43,7 @@ def test_a_new_fanout_runs_and_has_counted_nothing(fanouts):
 
     assert is_new
     assert (found.id, found.spec, found.state) == (id_, SPEC, State.RUNNING)
-    assert (found.devices, found.settled, found.position, found.failures) == (0, 0, 0, 0)
+    assert (found.devices, found.settled, found.position, found.failures) == (0, 0, None, 0)
     assert (found.error, found.finished_at, found.is_over) == (None, None, False)
     assert datetime.now(UTC) - found.created_at < timedelta(seconds=5)
     assert 0 <= found.seconds < 5
@@ -88,12 +88,12 @@ def test_a_chunk_is_counted_once_however_often_it_is_noted(fanouts, fanout):
     invalid = [{"line": 3, "reason": "no token"}]
     for _ in range(2):
         standing = fanouts.published(fanout, 0, 500, 501, invalid)
-    fanouts.published(fanout, 1, 7, 508)
+    fanouts.published(fanout, 1, 7, {"line": 508})
 
     found = fanouts.find(fanout)
     assert (standing.chunks_published, standing.outstanding) == (1, 1)
     assert (found.devices, found.invalid, found.failures) == (508, 1, 1)
-    assert (found.chunks_published, found.position) == (2, 508)
+    assert (found.chunks_published, found.position) == (2, {"line": 508})
     assert [failure for _, failure in fanouts.failures(fanout)] == invalid
 
 

@@ -111,8 +111,8 @@ class Fanout:
     failures: int
     chunks_published: int
     chunks_done: int
-    #: Where in the source the next chunk begins.
-    position: int
+    #: Where in the source the next chunk begins, as the publisher said; None at the beginning.
+    position: Any
     #: Whether no more chunks are to come.
     source_ended: bool
     #: Whether somebody publishes at this moment.
@@ -149,6 +149,7 @@ class Fanout:
             state=State(fields["state"]),
             # A publisher that ended between sending a chunk and noting it has left it uncounted.
             **{**counts, "devices": max(counts["devices"], settled)},
+            position=json.loads(fields.get("position", "null")),
             source_ended=fields.get("source_ended") == "1",
             has_publisher=has_publisher,
             error=fields.get("error"),
@@ -168,7 +169,6 @@ COUNTERS: Final = (
     "failures",
     "chunks_published",
     "chunks_done",
-    "position",
 )
 
 

@@ -88,7 +88,7 @@ class Fanouts:
         id_: str,
         chunk: int,
         devices: int,
-        position: int,
+        position: Any,
         invalid: Sequence[Mapping[str, Any]] = (),
         *,
         key: str | None = None,
@@ -99,7 +99,7 @@ class Fanouts:
             id_: Of the fan-out.
             chunk: The number of the chunk, counted from 0 without a gap.
             devices: Its devices. A chunk without any needs no message; it is done at once.
-            position: Where in the source the next chunk begins.
+            position: Where in the source the next chunk begins, as JSON.
             invalid: What was read with it and is no device; it is counted and kept as a failure.
             key: The spec's, so that it lives as long as the fan-out.
 
@@ -109,7 +109,7 @@ class Fanouts:
         names = keys.fanout_keys(id_)
         if key is not None:
             names.append(keys.fanout_by_key(key))
-        arguments = [chunk, devices, position, *map(json.dumps, invalid)]
+        arguments = [chunk, devices, json.dumps(position), *map(json.dumps, invalid)]
         return self._standing(fanout_scripts.PUBLISHED, names, arguments)
 
     def source_ended(
@@ -117,7 +117,7 @@ class Fanouts:
         id_: str,
         error: str | None = None,
         *,
-        position: int = 0,
+        position: Any = None,
         invalid: Sequence[Mapping[str, Any]] = (),
     ) -> Standing | None:
         """Note that no more chunks are to come; the fan-out is over if all of them are done.
@@ -125,10 +125,10 @@ class Fanouts:
         Args:
             id_: Of the fan-out.
             error: What ended the source before its time, if it was that.
-            position: Where the source has ended.
+            position: As of `published`: where the source has ended.
             invalid: As of `published`: what was read after the last chunk.
         """
-        arguments = [position, error or "", *map(json.dumps, invalid)]
+        arguments = [json.dumps(position), error or "", *map(json.dumps, invalid)]
         return self._standing(fanout_scripts.ENDED, keys.fanout_keys(id_), arguments)
 
     def claim(self, id_: str, owner: str, seconds: float) -> bool:
