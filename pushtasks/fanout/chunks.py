@@ -1,0 +1,80 @@
+"""Pure: a stream of records cut into chunks, each device checked on the way."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from pushtasks.errors import InvalidPush
+from pushtasks.fanout.devices import Check, Entry, token_in
+from pushtasks.fanout.records import Position, Record
+
+#: Bytes of entries, about, at which a chunk is full, however few they are.
+SIZE_LIMIT: Final = 256 * 1024
+#: Characters that are kept of a token that is none.
+SHOWN: Final = 80
+
+
+class Fault(NamedTuple):
+    """A device that cannot be sent to."""
+
+    line: int
+    #: What the source calls it, or the beginning of that.
+    token: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Devices that go in one task, and those among them that cannot."""
+
+    #: Where in the source it ends.
+    position: Position
+    entries: list[Entry] = field(default_factory=list)
+    invalid: list[Fault] = field(default_factory=list)
+    #: Bytes of the entries, about.
+    size: int = 0
+    #: Why the source has ended before its end.
+    error: str | None = None
+
+
+def cut(records: Iterable[Record], check: Check, limit: int, start: Position) -> Iterator[Chunk]:
+    """Yield chunks; at the end of the source perhaps a smaller one.
+
+    Args:
+        records: What is left of a source. If it raises, that is told with the last chunk.
+        check: Makes an entry of what a record holds.
+        limit: Entries of a chunk at the most; no more than as many are invalid.
+        start: Where in the source they begin.
+    """
+    chunk, line, place = Chunk(start), start["line"], start["place"]
+    try:
+        for line, item, place in records:
+            _add(chunk, line, item, check)
+            if len(chunk.entries) >= limit or _is_full(chunk, limit):
+                chunk.position = {"line": line, "place": place}
+                yield chunk
+                chunk = Chunk(chunk.position)
+    except Exception as error:  # noqa: BLE001, a source is anybody's code
+        chunk.error = f"line {line + 1}: {_words(error)}"
+    if chunk.entries or chunk.invalid or chunk.error:
+        chunk.position = {"line": line, "place": place}
+        yield chunk
+
+
+def _add(chunk: Chunk, line: int, item: Any, check: Check) -> None:
+    try:
+        entry = check(item)
+    except InvalidPush as error:
+        chunk.invalid.append(Fault(line, token_in(item)[:SHOWN], str(error)))
+        return
+    chunk.entries.append(entry)
+    chunk.size += len(entry) if isinstance(entry, str) else len(str(entry))
+
+
+def _is_full(chunk: Chunk, limit: int) -> bool:
+    return chunk.size >= SIZE_LIMIT or len(chunk.invalid) >= limit
+
+
+def _words(error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
