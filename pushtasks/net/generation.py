@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pycurl
 
-from pushtasks.net.http import Answer, Response
+from pushtasks.net.http import Answer
 from pushtasks.net.origin import Origin
 from pushtasks.net.patience import Patience
 from pushtasks.net.transfer import TRIED_OFTEN_ENOUGH, UNUSABLE, Job, Transfer, explain
@@ -145,26 +145,46 @@ class Generation:
             self.due = math.inf
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
 
-    def finished(self, now: float) -> Iterator[tuple[Job, Answer | None]]:
-        """Yield each job that has ended with its answer, or with None if it has to go out again."""
+    def finished(self, now: float) -> list[tuple[Job, Answer | None]]:
+        """Return each job that has ended, with its answer or, if it has to go out again, None."""
         if self._gated:
             # libcurl may have opened a connection by itself; only here may its limit be set.
             self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, 1)
+        ended: list[tuple[Job, Answer | None]] = []
         left = 1
         while left:
             left, answered, failed = self._multi.info_read()
-            for curl in answered:
-                transfer = self._busy[curl]
-                answer = transfer.response()
-                self._hear(transfer, answer, now)
-                yield self._release(transfer), answer
+            if answered:
+                self._take_answers(answered, now, ended)
             for curl, code, text in failed:
                 if curl in self._opening:
                     self._opened(curl, code, text)
                 else:
                     transfer = self._busy[curl]
                     failure = self._failure_of(transfer, code, text)
-                    yield self._release(transfer), failure
+                    ended.append((self._release(transfer), failure))
+        return ended
+
+    def _take_answers(
+        self, curls: list[pycurl.Curl], now: float, ended: list[tuple[Job, Answer | None]]
+    ) -> None:
+        """Take answers that came together, and learn once from all of them: it costs less."""
+        first, last, accepted = now, 0.0, 0
+        for curl in curls:
+            transfer = self._busy[curl]
+            answer = transfer.response()
+            started = transfer.started
+            first = min(first, started)
+            if answer.status == OK:
+                accepted += 1
+                last = max(last, started)
+            if self._gated:
+                self._open_gate(transfer)
+            ended.append((self._release(transfer), answer))
+        self._heard, self._timed_out = now, False
+        self._patience.note(now - first, len(curls))
+        if accepted:
+            self.window.note(now - last, accepted)
 
     def opened(self) -> None:
         """Hear from libcurl that there is a new connection: one request, until it has answered."""
@@ -183,15 +203,6 @@ class Generation:
         for key in list(self._selector.get_map().values()):
             if key.data == self.ready:
                 self._selector.unregister(key.fd)
-
-    def _hear(self, transfer: Transfer, answer: Response, now: float) -> None:
-        self._heard, self._timed_out = now, False
-        seconds = now - transfer.started
-        self._patience.note(seconds)
-        if answer.status == OK:
-            self.window.note(seconds)
-        if self._gated:
-            self._open_gate(transfer)
 
     def _open_gate(self, transfer: Transfer) -> None:
         """Open the gate if the new connection has answered, or does not come to be used.

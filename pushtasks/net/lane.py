@@ -91,8 +91,8 @@ class Lane:
             if answer is None:
                 self._waiting.appendleft(job)
             else:
-                self._deliver(job, answer)
                 self._heard = now
+                self._deliver(job, answer)
 
     def _start(self, now: float) -> None:
         current = self._current_generation(now)

@@ -26,6 +26,6 @@ class Patience:
         """How long to wait for the next answer of any."""
         return min(MOST, max(LEAST, FACTOR * self._slowest))
 
-    def note(self, seconds: float) -> None:
-        """Learn how long an answer took."""
-        self._slowest = max(seconds, self._slowest * KEPT)
+    def note(self, seconds: float, count: int = 1) -> None:
+        """Learn how long the slowest of some answers took that came together."""
+        self._slowest = max(seconds, self._slowest * KEPT**count)

@@ -25,14 +25,14 @@ class Window:
         self._quickest = math.inf
         self._left = self.size
 
-    def note(self, seconds: float) -> None:
-        """Learn how long the answer to a push that was accepted took.
+    def note(self, seconds: float, count: int = 1) -> None:
+        """Learn how long the quickest took of some answers that came together, all accepting.
 
         Others do not count: a server at the border may refuse in no time what takes the way to the
         one behind it otherwise.
         """
         self._quickest = min(self._quickest, seconds)
-        self._left -= 1
+        self._left -= count
         if self._left <= 0:
             self._resize()
 
