@@ -1,17 +1,26 @@
 """Fan-outs in Redis: what is done twice counts once, whoever is killed when."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pushtasks.config import load_settings
+from pushtasks.ledger import Try, count
+from pushtasks.results import Action, Outcome, Result
 from pushtasks.store import StoreUnavailable
+from pushtasks.store.chunks import Begun, Note, Places, Settled
 from pushtasks.store.fanout_state import Spec, State
+from pushtasks.store.rates import Limit
 from pushtasks.store.store import Store
 
 SPEC = Spec("apns", "default", {"aps": {"alert": "Hi"}}, {"priority": 5}, source={"path": "t.csv"})
 WEEK = 7 * 24 * 3600
+APP = Limit("apns", "default")
+NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -176,3 +185,241 @@ def test_everything_expires(fanouts, client):
 
     assert len(ages) == 5  # hash, done, failures, index, key
     assert all(WEEK - 60 < age <= WEEK for age in ages)
+
+
+# Chunks -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chunks(store):
+    return store.chunks
+
+
+@pytest.fixture
+def published(fanouts, fanout):
+    """A fan-out with a chunk of ten devices, and nothing to come after it."""
+    fanouts.published(fanout, 0, 10, 10)
+    fanouts.source_ended(fanout)
+    return fanout
+
+
+def begin(chunks, fanout, size=10, **more):
+    return chunks.begin(fanout, 0, size, [(APP, size, 0)], **more)
+
+
+def accepted(fanout, places, size=10, **more):
+    return Note(fanout, 0, size, APP, accepted=Places.of(size, places), **more)
+
+
+def settled(place, outcome="rejected", reason="Unregistered"):
+    gone = Action.DROP_TOKEN
+    result = Result("apns", "default", "ab", Outcome(outcome), gone, status=410, reason=reason)
+    one = Try("apns", "default", "production", is_first=True, tried=1)
+    return Settled(
+        place, outcome, count(one, [("ab", result)], NOW), {"line": place, "token": "ab"}
+    )
+
+
+@given(
+    st.integers(1, 1000).flatmap(
+        lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1)))
+    )
+)
+def test_places_are_bits_as_redis_counts_them(drawn):
+    size, places = drawn
+    bitmap = Places.of(size, places).to_bitmap()
+    begun = Begun(State.RUNNING, is_done=False, settled=bitmap, wait=0, is_repeat=False, slots=())
+
+    assert {place for place in range(size + 8) if begun.is_settled(place)} == places
+
+
+def test_a_chunk_is_done_when_each_device_is_settled(chunks, fanouts, published, client):
+    assert begin(chunks, published) == (State.RUNNING, False, b"", 0.0, False, (0,))
+    is_done, _ = chunks.note(accepted(published, range(8), is_over=True, retried=2))
+    assert not is_done
+    assert begin(chunks, published).settled == b"\xff\x00"
+
+    is_done, _ = chunks.note(accepted(published, [8], others=[settled(9)], is_over=True))
+
+    found = fanouts.find(published)
+    assert is_done
+    assert (found.accepted, found.rejected, found.retried, found.repeated) == (9, 1, 2, 0)
+    assert (found.chunks_done, found.state, found.is_over) == (1, State.FINISHED, True)
+    assert begin(chunks, published).is_done
+    assert [failure for _, failure in fanouts.failures(published)] == [{"line": 9, "token": "ab"}]
+    assert not [name for name in client.scan_iter("*") if ":chunk:" in name or ":running" in name]
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(notes=st.lists(st.tuples(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))))
+def test_a_device_counts_once_whatever_is_noted_how_often(notes, store):
+    store.reset_report()
+    fanout, _ = store.fanouts.create(SPEC)
+    store.fanouts.published(fanout, 0, 10, 10)
+    store.fanouts.source_ended(fanout)
+    rest = (set(range(10)), set())
+    for places, rejected in [*notes, rest]:
+        others = [settled(place) for place in rejected]
+        store.chunks.note(accepted(fanout, places, others=others))
+        store.chunks.note(accepted(fanout, places, others=others, is_over=True))
+
+    found = store.fanouts.find(fanout)
+    report = store.report()["apns"]["default"]
+    assert (found.settled, found.devices, found.is_over) == (10, 10, True)
+    assert found.failures == found.rejected
+    assert report["attempts"] == 10
+    assert report["accepted"] == found.accepted
+    assert report["rejected"].get("Unregistered", 0) == found.rejected
+
+
+def test_news_about_a_device_are_told_once(chunks, store, published):
+    for _ in range(2):
+        chunks.note(accepted(published, [], others=[settled(1), settled(2)]))
+
+    assert [(entry.token, entry.reason) for entry in store.entries()] == [
+        ("ab", "Unregistered"),
+        ("ab", "Unregistered"),
+    ]
+
+
+def test_a_try_that_was_cut_off_shows_when_the_next_begins(chunks, fanouts, published):
+    begin(chunks, published)
+    chunks.note(accepted(published, range(4)))
+
+    begun = begin(chunks, published)
+
+    assert begun.is_repeat
+    assert fanouts.find(published).repeated == 6
+
+
+def test_a_chunk_that_is_done_before_it_is_noted_as_published_is_counted_then(chunks, fanouts):
+    fanout, _ = fanouts.create(SPEC)
+    chunks.note(accepted(fanout, range(10), is_over=True))
+    before = fanouts.find(fanout)
+
+    fanouts.published(fanout, 0, 10, 10)
+
+    after = fanouts.find(fanout)
+    assert (before.chunks_done, before.accepted, before.devices) == (0, 10, 10)
+    assert (after.chunks_done, after.accepted, after.devices) == (1, 10, 10)
+    assert fanouts.done(fanout, [0, 1]) == [True, False]
+
+
+def test_devices_that_end_alike_are_counted_without_a_list(chunks, fanouts, store, published):
+    chunks.note(accepted(published, [0, 1]))
+
+    is_done, _ = chunks.note(
+        Note(published, 0, 10, APP, alike=Places.of(10, range(10)), error="no key")
+    )
+
+    found = fanouts.find(published)
+    assert is_done
+    assert (found.accepted, found.not_sent, found.failures, found.error) == (2, 8, 0, "no key")
+    assert store.report()["apns"]["default"]["attempts"] == 2
+
+
+def test_nothing_begins_in_a_paused_cancelled_or_forgotten_fanout(chunks, fanouts, published):
+    fanouts.set_state(published, State.PAUSED)
+    assert begin(chunks, published).state is State.PAUSED
+    fanouts.set_state(published, State.CANCELLED)
+    assert begin(chunks, published).state is State.CANCELLED
+    assert begin(chunks, "nope").state is None
+    assert chunks.note(accepted("nope", [1])) == (True, [])
+    assert fanouts.find(published).repeated == 0
+
+
+def test_a_look_begins_nothing(chunks, published):
+    begin(chunks, published, only_look=True)
+
+    assert not begin(chunks, published).is_repeat
+
+
+def test_the_list_of_failures_is_bounded_and_its_count_is_true(chunks, fanouts, published, client):
+    with client.pipeline() as pipeline:
+        for _ in range(100_000):
+            pipeline.xadd(f"pushtasks:fanout:{published}:failures", {"failure": "{}"})
+        pipeline.hset(f"pushtasks:fanout:{published}", "failures", 100_000).execute()
+
+    for place in range(10):
+        chunks.note(accepted(published, [], others=[settled(place)] * 100))
+
+    assert fanouts.find(published).failures == 100_010
+    assert client.xlen(f"pushtasks:fanout:{published}:failures") <= 100_100
+
+
+# Rates --------------------------------------------------------------------------------------------
+
+
+def test_without_a_rate_nobody_waits(store, client):
+    assert store.rates.turn(APP, 1000) == (0.0, 0)
+    assert client.keys() == []
+
+
+def test_slots_follow_each_other_at_the_rate(store):
+    limit = Limit("gcm", "default", rate=1000)
+
+    turns = [store.rates.turn(limit, 500) for _ in range(5)]
+
+    slots = [turn.slot - turns[0].slot for turn in turns]
+    assert slots == pytest.approx([0, 500, 1000, 1500, 2000], abs=2)
+    assert turns[0].wait == 0
+    assert turns[4].wait == pytest.approx(2.0, abs=0.3)
+
+
+def test_a_slot_is_kept_and_not_given_twice(store):
+    limit = Limit("gcm", "default", rate=1000)
+    store.rates.turn(limit, 500)
+    waiting = store.rates.turn(limit, 500)
+
+    again = store.rates.turn(limit, 500, waiting.slot)
+
+    assert again.slot == waiting.slot
+    assert again.wait == pytest.approx(waiting.wait, abs=0.1)
+    assert store.rates.turn(limit, 500).slot == pytest.approx(waiting.slot + 500, abs=2)
+
+
+def test_a_slot_that_was_missed_is_void(store):
+    limit = Limit("gcm", "default", rate=1000)
+    first = store.rates.turn(limit, 5000)
+
+    assert store.rates.turn(limit, 500, first.slot - 3000).slot >= first.slot + 4999
+
+
+def test_a_ramp_begins_at_a_tenth(store):
+    limit = Limit("gcm", "default", rate=1000, ramp=10)
+
+    first, second, third = (store.rates.turn(limit, 100) for _ in range(3))
+
+    assert second.slot - first.slot == pytest.approx(1000, abs=2)  # 100 a second
+    assert third.slot - second.slot == pytest.approx(100 / 190 * 1000, abs=5)
+
+
+def test_a_pause_holds_all_and_the_longest_counts(store, client):
+    store.rates.pause(APP, 5.0)
+    store.rates.pause(APP, 1.0)
+
+    assert store.rates.turn(APP, 1).wait == pytest.approx(5.0, abs=0.5)
+    assert store.rates.turn(Limit("apns", "other"), 1).wait == 0
+    assert client.ttl("pushtasks:quiet:apns:default") in {4, 5}
+
+
+def test_after_a_pause_an_app_begins_slowly_again(store):
+    limit = Limit("gcm", "default", rate=1000, ramp=0.2)
+    store.rates.turn(limit, 1)
+    store.rates.pause(limit, 0.3)
+    time.sleep(0.3)
+
+    first, second = store.rates.turn(limit, 100), store.rates.turn(limit, 100)
+
+    assert second.slot - first.slot > 400  # not 100, as at the full rate
+
+
+def test_a_note_may_silence_an_app(chunks, published, store):
+    chunks.note(accepted(published, [1], silence=5.0))
+
+    assert begin(chunks, published).wait == pytest.approx(5.0, abs=0.5)
+    assert not begin(chunks, published).is_repeat

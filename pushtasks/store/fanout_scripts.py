@@ -8,7 +8,7 @@ fan-out expire together, when it was not touched for a while.
 from typing import Final
 
 from pushtasks.store import keys
-from pushtasks.store.scripts import Script
+from pushtasks.store.scripts import CLOCK, Script
 
 _CONSTANTS: Final = f"""
 local FANOUT, FANOUTS, AGE = '{keys.FANOUT}', {keys.FANOUTS_LIMIT}, {keys.FANOUT_AGE}
@@ -16,14 +16,10 @@ local FAILURE, FAILURES = '{keys.FAILURE_FIELD}', {keys.FAILURES_LIMIT}
 """
 
 COMMON: Final = (
-    _CONSTANTS
+    CLOCK
+    + _CONSTANTS
     + """
 local fanout, publisher, done, running, failures = unpack(KEYS, 1, 5)
-
-local function clock()
-    local time = redis.call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
-end
 
 local function touch()
     for place = 1, 5 do
@@ -53,7 +49,7 @@ local function settle()
     end
     published, finished = tonumber(published or 0), tonumber(finished or 0)
     if ended and not over and published == finished then
-        over = clock()
+        over = math.floor(clock())
         if state ~= 'cancelled' then state = 'finished' end
         redis.call('HSET', fanout, 'state', state, 'finished_at', over)
     end
@@ -70,7 +66,7 @@ CREATE: Final = Script(
 local index, by_key = KEYS[6], KEYS[7]
 local known = by_key and redis.call('GET', by_key)
 if known and redis.call('EXISTS', FANOUT .. known) == 1 then return {known, 0} end
-local now = clock()
+local now = math.floor(clock())
 redis.call('HSET', fanout, 'spec', ARGV[2], 'state', 'running', 'created_at', now)
 redis.call('ZADD', index, now, ARGV[1])
 redis.call('ZREMRANGEBYRANK', index, 0, -FANOUTS - 1)

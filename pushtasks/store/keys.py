@@ -112,3 +112,13 @@ def chunk(id_: str, number: int) -> str:
 def fanout_by_key(key: str) -> str:
     """Return the key that leads to the id of the fan-out that a caller has given a key."""
     return f"{PREFIX}fanout-key:{key}"
+
+
+def quiet(provider: Provider, app: str) -> str:
+    """Return the key that exists while an app is to send nothing, as its provider asked."""
+    return f"{PREFIX}quiet:{provider}:{app}"
+
+
+def bucket(provider: Provider, app: str) -> str:
+    """Return the key of what an app has used of its rate, a hash."""
+    return f"{PREFIX}rate:{provider}:{app}"

@@ -16,17 +16,25 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-#: Note one tally.
+#: A function for other scripts: milliseconds since 1970, with fractions.
+CLOCK: Final = """
+local function clock()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + time[2] / 1000
+end
+"""
+
+#: A function that notes one tally, for the scripts that do.
 #:
 #: KEYS: stream, lost, report, reports, breaker, dead, three alarms (breaker, full, lost), then a
 #: wake-up for each consumer.
-#: ARGV: a JSON object (see `tallies.arguments`), then four for each of the news: "plain", "expired"
-#: or "suspicious"; score and member for the known-dead; the news as JSON.
+#: ARGV: a JSON object (see `tallies.script_arguments`), parsed in `head`, then four for each of the
+#: news: "plain", "expired" or "suspicious"; score and member for the known-dead; the news as JSON.
 #: Returns: see `tallies.Noted`.
-NOTE: Final = Script("""
+TELL: Final = """
+local function tell(KEYS, ARGV, head)
 local stream, lost, report, reports, breaker, dead = unpack(KEYS, 1, 6)
 local ALARMS, CONSUMERS, NEWS = 7, 10, 2
-local head = cjson.decode(ARGV[1])
 
 local function alarm(place, seconds)
     return redis.call('SET', KEYS[place], '1', 'NX', 'EX', seconds) and 1 or 0
@@ -160,7 +168,10 @@ if added > 0 then
     end
 end
 return result
-""")
+end
+"""
+#: Note one tally.
+NOTE: Final = Script(TELL + "return tell(KEYS, ARGV, cjson.decode(ARGV[1]))")
 
 #: KEYS: lock. ARGV: owner, milliseconds. Returns 1 if the owner has it now.
 CLAIM: Final = Script("""

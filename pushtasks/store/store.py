@@ -13,10 +13,12 @@ from pushtasks.results import APNS, GCM, Provider
 from pushtasks.store import dead, keys, scripts
 from pushtasks.store.alarms import warn
 from pushtasks.store.backlog import NEWS_LIMIT, Backlog
+from pushtasks.store.chunks import Chunks
 from pushtasks.store.connection import Connection, StoreUnavailable
 from pushtasks.store.entries import read_entry
 from pushtasks.store.fanouts import Fanouts
 from pushtasks.store.groups import Group
+from pushtasks.store.rates import Rates
 from pushtasks.store.reports import read_report
 from pushtasks.store.silence import Silence
 from pushtasks.store.tallies import Noted, read_noted, script_arguments, script_keys
@@ -41,6 +43,8 @@ class Store:
         self._writing = threading.Lock()
         self._silence = Silence()
         self.fanouts = Fanouts(self._connection)
+        self.rates = Rates(self._connection)
+        self.chunks = Chunks(self._connection, self._call, self._noted)
 
     # Writing ------------------------------------------------------------------------------------
 
@@ -106,20 +110,22 @@ class Store:
         return noted
 
     def _write(self, tallies: Sequence[Tally], consumers: Sequence[str]) -> list[Noted]:
-        calls = [
-            (
-                script_keys(tally, consumers),
-                script_arguments(tally, self._settings.feedback, keep_dead=self._skips_dead(tally)),
-            )
-            for tally in tallies
-        ]
+        calls = [self._call(tally, consumers) for tally in tallies]
         answers = self._connection.run(scripts.NOTE, calls)
-        noted = [
-            read_noted(tally, answer, consumers)
+        return [
+            self._noted(tally, answer, consumers)
             for tally, answer in zip(tallies, answers, strict=True)
         ]
-        for one in noted:
-            warn(one, self._settings.feedback.length)
+
+    def _call(self, tally: Tally, consumers: Sequence[str]) -> tuple[list[str], list[Any]]:
+        return (
+            script_keys(tally, consumers),
+            script_arguments(tally, self._settings.feedback, keep_dead=self._skips_dead(tally)),
+        )
+
+    def _noted(self, tally: Tally, answer: Sequence[Any], consumers: Sequence[str]) -> Noted:
+        noted = read_noted(tally, answer, consumers)
+        warn(noted, self._settings.feedback.length)
         return noted
 
     def _skips_dead(self, tally: Tally) -> bool:

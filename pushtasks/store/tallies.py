@@ -73,7 +73,7 @@ def script_arguments(
     """Return the arguments of the script, a JSON object and four for each of the news."""
     head: dict[str, Any] = {
         "name": f"{tally.provider}:{tally.app}",
-        "counts": _counts(tally),
+        "counts": counts_of(tally),
         "judged": judged(tally),
         "reasons_limit": keys.REASONS_LIMIT,
         "bucket": keys.BREAKER_BUCKET,
@@ -92,7 +92,7 @@ def script_arguments(
         head |= {"dead_until": dead.score(oldest, None), "dead_limit": keys.DEAD_LIMIT}
     arguments: list[str | int] = [json.dumps(head)]
     for news in tally.news:
-        arguments += _news_arguments(news)
+        arguments += news_arguments(news)
     return arguments
 
 
@@ -114,14 +114,16 @@ def read_noted(tally: Tally, answer: Sequence[Any], consumers: Sequence[str]) ->
     )
 
 
-def _counts(tally: Tally) -> dict[str, int]:
+def counts_of(tally: Tally) -> dict[str, int]:
+    """Return what a tally adds to the counters of the report, by their names."""
     counts = {name: getattr(tally, name) for name in COUNTERS}
     for reason, count in tally.rejected.items():
         counts[f"rejected:{reason[: keys.REASON_LENGTH]}"] = count
     return {name: count for name, count in counts.items() if count}
 
 
-def _news_arguments(news: News) -> list[str | int]:
+def news_arguments(news: News) -> list[str | int]:
+    """Return the four arguments of the script for one of the news."""
     text = json.dumps(news.to_dict())
     if news.kind is not Kind.EXPIRED:
         return ["plain", 0, "", text]
