@@ -44,7 +44,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the tasks when one is asked for: they bring Celery, libcurl and Google's library."""
+    """Import tasks and `fanout` when asked for: they bring Celery, libcurl and Google's library."""
+    if name == "fanout":
+        return import_module("pushtasks.fanout")
     if name in __all__:
         return getattr(import_module("pushtasks.tasks"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

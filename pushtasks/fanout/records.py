@@ -110,7 +110,11 @@ def layout(head: str, format_: str | None, *, is_mixed: bool) -> Layout:
     if format_ != CSV:
         return Layout(format_)
     delimiter = max(_DELIMITERS, key=head.count)
-    names = [cell.strip(' "').lower() for cell in head.split(delimiter)]
+    try:
+        heading = _cells(head, delimiter)
+    except InvalidPush:
+        heading = head.split(delimiter)
+    names = [name.strip().lower() for name in heading]
     if not set(names) & set(TOKEN_NAMES):
         bare = ((PROVIDER, 0), ("token", 1)) if is_mixed else (("token", 0),)
         return Layout(CSV, delimiter, bare)

@@ -27,6 +27,7 @@ def items(text, format_=None, *, is_mixed=False):
         ('id,token\n"1,5","abcd"', ["abcd"]),
         ("id,token\n1", [""]),
         ('"abcd"\n["ef01", {"priority": 5}]', ['"abcd"', '["ef01", {"priority": 5}]']),
+        ('"name, first","token"\n"Li, Bo",ab', ["ab"]),
         ('{"token": "ab"}\n"cd"\n["ef", {}]', [{"token": "ab"}, "cd", ["ef", {}]]),
     ],
 )
