@@ -16,6 +16,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from pushtasks.masking import mask
 from pushtasks.net.protocol import Ending, GarbledAnswer
 from pushtasks.results import Verdict
 from pushtasks.wire import apns_binary as wire
@@ -30,11 +31,6 @@ _ERROR: Final = struct.Struct(">BBI")
 #: know which notification it refuses.
 _IDENTIFIERS: Final = wire.SENTINEL - 1
 
-#: How gateways have answered a sentinel.
-_CONFIRMATIONS: Final = frozenset(
-    (wire.MISSING_DEVICE_TOKEN, identifier) for identifier in (wire.SENTINEL, 0)
-)
-
 
 class Frame(NamedTuple):
     """What one notification is on the wire, but for its identifier."""
@@ -46,6 +42,10 @@ class Frame(NamedTuple):
     expiration: int
     #: 10 or 5; commands 0 and 1 know 10 only.
     priority: int = 10
+
+    def __repr__(self) -> str:
+        """Name the device by the beginning of its token only, and show nothing that is for it."""
+        return f"<Frame {mask(self.device_token.hex())} {len(self.payload)} bytes>"
 
 
 def encode(frame: Frame, identifier: int, command: int = wire.FRAMED) -> bytes:
@@ -121,22 +121,28 @@ class GatewayProtocol(Generic[Item]):
     def send(self, item: Item) -> tuple[int, bytes]:
         """Take an item into the record; return its identifier and the bytes to write."""
         identifier = self._identifier(self._forgotten + len(self._record))
+        data = self._encode(item, identifier)
         self._record.append(item)
         if len(self._record) > self.limit:
             self._record.popleft()
             self._forgotten += 1
-        return identifier, self._encode(item, identifier)
+        return identifier, data
 
-    def confirm(self) -> bytes | None:
-        """Return what makes the gateway confirm, after which nothing may be sent; None: nothing."""
-        self.is_confirming = self._sentinel is not None
-        return self._sentinel
+    @property
+    def can_confirm(self) -> bool:
+        """Whether the gateway answers a sentinel, as it answers anything that it refuses."""
+        return self._sentinel is not None
+
+    def confirm(self) -> bytes:
+        """Return what makes the gateway confirm, after which nothing may be sent."""
+        self.is_confirming = self.can_confirm
+        return self._sentinel or b""
 
     def receive(self, data: bytes) -> Ending[Item] | None:
         """Take bytes from the gateway, however they are cut.
 
         Returns:
-            None until the error response is complete, then what it says.
+            None until the error response is complete, then what it says. Nothing can follow it.
 
         Raises:
             GarbledAnswer: It is none.
@@ -144,11 +150,9 @@ class GatewayProtocol(Generic[Item]):
         self._received += data
         if self._received and self._received[0] != wire.ERROR_COMMAND:
             raise GarbledAnswer(f"the gateway sent {self._received[:6].hex()}, no error")
-        if len(self._received) > wire.ERROR_SIZE:
-            raise GarbledAnswer("the gateway sent more than one error")
         if len(self._received) < wire.ERROR_SIZE:
             return None
-        _, status, identifier = _ERROR.unpack(self._received)
+        _, status, identifier = _ERROR.unpack_from(self._received)
         return self._ending(status, identifier)
 
     @staticmethod
@@ -158,6 +162,8 @@ class GatewayProtocol(Generic[Item]):
 
     def end(self, reason: str) -> Ending[Item]:
         """Return what is known when a connection ends without a complete error: nothing."""
+        if self._received[:1] == bytes([wire.ERROR_COMMAND]):
+            reason = f"{reason} after a part of an error, {self._received.hex()}"
         return Ending(unknown=tuple(self._record), reason=reason)
 
     @staticmethod
@@ -167,11 +173,12 @@ class GatewayProtocol(Generic[Item]):
     def _ending(self, status: int, identifier: int) -> Ending[Item]:
         name = wire.STATUSES.get(status, wire.STATUSES[wire.UNKNOWN])
         reason = f"the gateway answered {name}"
-        if self.is_confirming and (status, identifier) in _CONFIRMATIONS:
+        if self.is_confirming and _is_confirmation(status, identifier):
             return Ending(accepted=tuple(self._record), reason="the gateway confirmed")
         place = self._place(identifier)
         if place is None:
-            return self.end(f"{reason} and names notification {identifier}, which is none of ours")
+            reason = f"{reason} and names notification {identifier}, which is none of ours"
+            return Ending(unknown=tuple(self._record), reason=reason)
         if place < 0:
             return Ending(lost=tuple(self._record), forgotten=-place - 1, reason=reason)
         before, item = tuple(islice(self._record, place)), self._record[place]
@@ -190,3 +197,9 @@ class GatewayProtocol(Generic[Item]):
             return place
         back = place - _IDENTIFIERS
         return back if -back <= self._forgotten else None
+
+
+def _is_confirmation(status: int, identifier: int) -> bool:
+    """Tell whether a sentinel was refused, for whatever reason; some gateways call it 0."""
+    is_nameless = (status, identifier) == (wire.MISSING_DEVICE_TOKEN, 0)
+    return identifier == wire.SENTINEL or is_nameless

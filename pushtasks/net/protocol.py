@@ -43,8 +43,12 @@ class SilentProtocol(Protocol[Item]):
     def send(self, item: Item) -> tuple[int, bytes]:
         """Take an item into the record; return its identifier and the bytes to write."""
 
-    def confirm(self) -> bytes | None:
-        """Return the bytes that make the other side confirm; None if nothing does."""
+    @property
+    def can_confirm(self) -> bool:
+        """Whether the other side confirms if it is asked to; else it never says anything."""
+
+    def confirm(self) -> bytes:
+        """Return the bytes that make the other side confirm."""
 
     def receive(self, data: bytes) -> Ending[Item] | None:
         """Take what came, however it is cut; return what it says once it is complete.

@@ -38,6 +38,14 @@ def test_a_sentinel_has_neither_token_nor_payload():
     assert sentinel(0) is None
 
 
+def test_a_frame_shows_neither_its_device_token_nor_its_payload():
+    shown = f"{FRAME!r} {FRAME!s} {[FRAME]}"
+
+    assert shown.count("<Frame 000102… 22 bytes>") == 3
+    assert TOKEN not in shown
+    assert "alert" not in shown
+
+
 def protocol(count, *, limit=100):
     """Return a protocol that has sent "1", "2", … up to a count."""
     made = GatewayProtocol(lambda item, _: item.encode(), b"!", limit)
@@ -71,12 +79,31 @@ def test_a_shutdown_names_the_last_one_that_was_processed():
     assert (ending.accepted, ending.lost) == (("1", "2", "3"), ("4", "5"))
 
 
-@pytest.mark.parametrize("confirmation", ["08 02 ffffffff", "08 02 00000000"])
+@pytest.mark.parametrize(
+    "confirmation",
+    ["08 02 ffffffff", "08 02 00000000", "08 05 ffffffff", "08 ff ffffffff", "08 0a ffffffff"],
+)
 def test_a_refused_sentinel_confirms_all_before_it(confirmation):
     made = protocol(3)
     assert made.confirm() == b"!"
 
     assert made.receive(bytes.fromhex(confirmation)).accepted == ("1", "2", "3")
+
+
+@pytest.mark.parametrize("answered", ["08 08 00000000", "08 0a 00000000", "08 05 00000009"])
+def test_another_answer_than_the_sentinels_confirms_nothing(answered):
+    made = protocol(3)
+    made.confirm()
+
+    assert made.receive(bytes.fromhex(answered)).unknown == ("1", "2", "3")
+
+
+def test_a_refusal_while_a_sentinel_is_out_counts_as_any_other():
+    made = protocol(3)
+    made.confirm()
+    ending = made.receive(bytes.fromhex("08 08 00000002"))
+
+    assert (ending.accepted, ending.rejected[0], ending.lost) == (("1",), "2", ("3",))
 
 
 def test_an_identifier_of_0_tells_nothing_unless_a_sentinel_was_sent():
@@ -114,6 +141,16 @@ def test_a_status_that_apple_never_named_counts_as_unknown():
     assert (verdict.status, verdict.reason) == (77, "Unknown")
 
 
+def test_a_part_of_an_answer_is_none_and_is_shown():
+    made = protocol(2)
+    assert made.receive(bytes.fromhex("08 08 0000")) is None
+
+    ending = made.end("closed")
+
+    assert ending.unknown == ("1", "2")
+    assert ending.reason == "closed after a part of an error, 08080000"
+
+
 def test_without_an_answer_nothing_is_known():
     ending = protocol(2).end("reset")
 
@@ -130,6 +167,17 @@ def test_any_cut_of_an_answer_says_the_same(status, identifier, cuts):
 
     assert endings[:-1] == [None] * (len(parts) - 1)
     assert endings[-1] == protocol(9).receive(data)
+
+
+@given(st.binary(min_size=1, max_size=9), st.integers(1, 12))
+def test_what_follows_an_answer_changes_nothing_however_it_is_cut(rest, size):
+    data = answer(8, 2) + rest
+    made = protocol(3)
+
+    parts = [data[n : n + size] for n in range(0, len(data), size)]
+    ending = next(ending for part in parts if (ending := made.receive(part)))
+
+    assert ending == protocol(3).receive(answer(8, 2))
 
 
 @given(st.lists(st.binary(max_size=9), max_size=5))
