@@ -417,6 +417,11 @@ def test_a_legacy_app_needs_an_api_key_alone():
             "server: belongs",
         ),
         ("apns", {"protocol": "binary", "certificate": "c", "gateway": "h"}, "must be host:port"),
+        (
+            "apns",
+            {"protocol": "binary", "certificate": "c", "command": 0, "confirm": "sentinel"},
+            "command: 0 has no errors, and so confirm = 'sentinel' would wait in vain",
+        ),
         ("apns", KEY, "topic: missing; set the app's bundle id"),
         ("gcm", {}, "credentials: missing; set the service account's JSON"),
         ("gcm", {"protocol": "legacy"}, "api_key: missing; set the API key"),

@@ -19,14 +19,17 @@ from pushtasks.config.rules import (
     check_address,
     check_apns_credential,
     check_apple_id,
+    check_command,
     check_gcm_server,
     check_needed,
     check_protocol,
     check_proxy,
+    check_rate,
     check_redis_url,
     check_server,
     check_time_of_day,
     check_topic,
+    per_second,
 )
 from pushtasks.wire import apns_http2
 
@@ -35,6 +38,7 @@ FCM_STREAMS: Final = 100
 
 Server = Annotated[str | None, AfterValidator(check_server)]
 Address = Annotated[str | None, AfterValidator(check_address)]
+Rate = Annotated[str | None, AfterValidator(check_rate)]
 Topic = Annotated[str, AfterValidator(check_topic)]
 TimeOfDay = Annotated[str, AfterValidator(check_time_of_day)]
 Proxy = Annotated[SecretStr | None, AfterValidator(check_proxy)]
@@ -66,12 +70,21 @@ class _App(BaseModel):
         10.0, gt=0, allow_inf_nan=False, description="the seconds for one attempt, such as 10.0"
     )
     retries: int = Field(5, ge=0, description="the attempts after the first, such as 5")
+    rate: Rate = Field(None, description="the pushes of all workers together, such as 9000/s")
+    ramp: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="the seconds in which the rate grows, such as 60"
+    )
     unanswered: Literal["resend", "report"] = Field(
         "resend", description="what is to become of a push whose answer is lost, or leave it out"
     )
     skip_dead: bool = Field(
         default=False, description="true to leave out tokens that are known to be dead, or false"
     )
+
+    @property
+    def per_second(self) -> float:
+        """The rate, as pushes in a second; 0 without one."""
+        return per_second(self.rate)
 
     @field_validator(*PROTOCOL_OF, "connections", "streams", check_fields=False)
     @classmethod
@@ -148,6 +161,11 @@ class ApnsApp(_App):
             check_protocol("broadcast_server", info.data)  # gateways have an address of their own
         return check_server(value)
 
+    @field_validator("command")
+    @classmethod
+    def _can_confirm(cls, value: int, info: ValidationInfo) -> int:
+        return check_command(value, info.data)
+
     @field_validator("topic")
     @classmethod
     def _has_topic(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -178,6 +196,9 @@ class GcmApp(_App):
     )
     streams: int = Field(
         FCM_STREAMS, ge=1, description="the requests in flight on a connection, such as 100"
+    )
+    ramp: float = Field(
+        60.0, ge=0, allow_inf_nan=False, description="the seconds in which the rate grows, such as 60"
     )
     api_key: Secret = Field(
         None, validate_default=True, description="the API key, also called server key"

@@ -4,6 +4,7 @@ Each takes the value and returns it. What it raises is read by `mistakes`: a Val
 the value must be, a PydanticCustomError says all there is to say.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
+from pushtasks.wire.apns_binary import SIMPLE
 from pushtasks.wire.apns_http2 import KEY_ID_LENGTH
 
 CREDENTIAL: Final = "credential"
@@ -29,6 +31,8 @@ PROTOCOL_OF: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("api_key", "form"), "legacy"),
     }
 )
+_RATE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)/([smh])", re.ASCII)
+_SECONDS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600})
 #: Protocols without HTTP/2, and what only HTTP/2 knows.
 _WITHOUT_HTTP2: Final = frozenset({"binary", "legacy"})
 _OF_HTTP2: Final = frozenset({"connections", "streams"})
@@ -51,6 +55,19 @@ def check_apple_id(apple_id: str | None) -> str | None:
     ):
         raise ValueError(f"must be {KEY_ID_LENGTH} letters and digits")
     return apple_id
+
+
+def check_rate(rate: str | None) -> str | None:
+    """Take a number of pushes in a second, minute or hour."""
+    if rate is not None and not per_second(rate):
+        raise ValueError("must be a number above 0 and a unit, such as 9000/s, 600/m or 50000/h")
+    return rate
+
+
+def per_second(rate: str | None) -> float:
+    """Return how many pushes a second a rate allows; 0 if there is none."""
+    found = _RATE.fullmatch(rate or "")
+    return float(found[1]) / _SECONDS[found[2]] if found else 0.0
 
 
 def check_server(url: str | None) -> str | None:
@@ -131,6 +148,17 @@ def check_protocol(name: str, others: Mapping[str, Any]) -> None:
             MISPLACED,
             f"belongs to HTTP/2, which protocol {protocol!r} does not speak; remove it",
         )
+
+
+def check_command(command: int, others: Mapping[str, Any]) -> int:
+    """Refuse frames that no gateway answers, where an answer is what confirms."""
+    if command == SIMPLE and others.get("confirm") == "sentinel":
+        raise PydanticCustomError(
+            MISPLACED,
+            "0 has no errors, and so confirm = 'sentinel' would wait in vain; set command to 1 or"
+            " 2, or confirm to 'silence'",
+        )
+    return command
 
 
 def check_needed(value: Any, others: Mapping[str, Any], protocol: str, way: str) -> None:
