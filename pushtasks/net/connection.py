@@ -6,9 +6,6 @@ next socket, before anything else and in order.
 """
 
 import logging
-import random
-import selectors
-import socket
 import ssl
 import threading
 import time
@@ -17,6 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from pushtasks.net.backoff import Backoff
+from pushtasks.net.doorbell import Doorbell
 from pushtasks.net.line import Line, words
 from pushtasks.net.protocol import Ending, SilentProtocol
 from pushtasks.net.tickets import Ticket
@@ -26,17 +25,11 @@ logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-#: Seconds before another attempt to connect: doubled with each that fails.
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 30.0
-#: Seconds for which a refusal is still to be expected, when a connection is closed in peace.
-LATE: Final = 5.0
 #: The longest sleep of the thread, seconds.
 NAP: Final = 60.0
-#: Rings of the bell that are read at once.
-RINGS: Final = 4096
 
 CLOSED: Final = "this process is shutting down"
+IDLE: Final = "it was idle for too long"
 NEVER_AGAIN: Final = Verdict(
     None, "thrown away by the gateway, and there was no time to send it again"
 )
@@ -52,10 +45,10 @@ class Gateway(Generic[Item]):
     dial: Callable[[], ssl.SSLSocket]
     #: Begins the protocol of a connection.
     protocol: Callable[[], SilentProtocol[Ticket[Item]]]
-    #: Hears of an item that was settled as accepted, and is not.
+    #: Hears of an item that was settled as accepted, and is not, or perhaps not.
     rejected_late: Callable[[Item, Verdict], None]
     assume_sent: float
-    #: Seconds that an item may wait for its turn while nothing moves.
+    #: Seconds that an item may wait for a connection.
     timeout: float
     #: Seconds without use after which a connection is replaced.
     idle_age: float
@@ -74,18 +67,17 @@ class Connection(Generic[Item]):
         self._gateway = gateway
         self._settled = settled
         self._inbox: deque[Ticket[Item]] = deque()
+        #: Accepted by silence and thrown away all the same: they go before all others.
+        self._again: deque[Ticket[Item]] = deque()
         self._line: Line[Item] | None = None
-        self._selector = selectors.DefaultSelector()
-        self._bell, self._ear = socket.socketpair()
-        self._ear.settimeout(0)
-        self._selector.register(self._ear, selectors.EVENT_READ)
+        #: Guards the thread's beginning and end, and its bell.
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._bell: Doorbell
         self._stop_at: float | None = None
-        #: When something last went forward.
-        self._moved_at = 0.0
-        self._failures = 0
-        self._dial_at = 0.0
+        #: When the gateway was last known to be well.
+        self._well_at = 0.0
+        self._backoff = Backoff()
         self._problem = ""
         #: Sockets opened so far.
         self.opened = 0
@@ -94,9 +86,10 @@ class Connection(Generic[Item]):
 
     @property
     def load(self) -> tuple[bool, int]:
-        """What to choose the least of: trouble, then items that are not settled."""
+        """What to choose the least of: a pause after trouble, then items that are not settled."""
         line = self._line
-        return self._failures > 0, len(self._inbox) + (len(line.unsettled) if line else 0)
+        is_paused = line is None and self._backoff.is_paused
+        return is_paused, len(self._inbox) + (len(line.pending) if line else 0)
 
     @property
     def is_alive(self) -> bool:
@@ -106,104 +99,113 @@ class Connection(Generic[Item]):
     def add(self, tickets: Iterable[Ticket[Item]]) -> None:
         """Take items; their verdicts come from the thread."""
         with self._lock:
-            self._inbox.extend(tickets)
             if self._thread is None:
+                self._bell = Doorbell()
                 name = f"pushtasks-gateway-{self._gateway.name}"
-                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
-        self._ring()
+                thread = threading.Thread(target=self._run, name=name, daemon=True)
+                thread.start()
+                self._thread = thread
+            self._inbox.extend(tickets)
+            self._bell.ring()
 
     def stop(self, drain: float) -> None:
         """Let what waits be written and confirmed in so many seconds; `join` waits for it."""
-        self._stop_at = time.monotonic() + drain
-        self._ring()
+        with self._lock:
+            self._stop_at = time.monotonic() + drain
+            if self._thread is not None:
+                self._bell.ring()
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-
-    def _ring(self) -> None:
-        try:
-            self._bell.send(b"\0", socket.MSG_DONTWAIT)
-        except BlockingIOError:  # it has been rung often enough
-            return
-        except OSError:  # the thread has ended
-            return
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
 
     # The thread ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        reason = CLOSED
         try:
+            self._turn()
             while not self._is_over():
-                self._turn()
                 self._sleep()
-        except Exception:
+                self._turn()
+        except Exception as error:
             logger.exception("The connection to gateway %s failed", self._gateway.name)
-            raise
+            reason = f"{self._gateway.name}: {type(error).__name__}: {error}"
         finally:
-            self._shut_down()
+            self._shut_down(reason)
 
     def _turn(self) -> None:
         now = time.monotonic()
         line = self._line
         if line and line.is_idle and now - line.used_at > self._gateway.idle_age:
-            self._hang_up()  # it may have vanished without a word, as NAT lets idle ones
-        if self._inbox and self._line is None and now >= self._dial_at:
+            # It may have vanished without a word, as NAT lets idle ones.
+            self._end(line, line.advance(now) or line.give_up(IDLE))
+        if self._waiting and self._line is None and not self._backoff.is_paused:
             self._dial()
         if self._line is not None:
             self._converse(self._line)
-        self._expire()
+        if self._line is None and time.monotonic() >= self._expiry:
+            self._give_up(self._problem)
 
-    def _converse(self, line: Line[Item]) -> None:
-        """Hand items over, see what has come of earlier ones, and whether it is the end."""
-        self._fill(line)
-        now = time.monotonic()
-        ending = line.advance(now)
-        self._settle((ticket, line.acceptance(ticket)) for ticket in line.take_accepted(now))
-        if ending:
-            self._end(line, ending)
+    @property
+    def _waiting(self) -> deque[Ticket[Item]]:
+        """What goes out next; empty if nothing waits."""
+        return self._again or self._inbox
 
-    def _fill(self, line: Line[Item]) -> None:
-        inbox = self._inbox
-        while inbox and line.has_room:
-            ticket = inbox.popleft()
-            line.put(ticket)
-            self._moved_at = time.monotonic()
-            if ticket.confirm and not (inbox and inbox[0].batch is ticket.batch):
-                line.confirm()
-        if self._stop_at is not None and not inbox and line.age < LATE:
-            line.confirm()
+    @property
+    def _expiry(self) -> float:
+        """When what waits for a connection has waited long enough."""
+        oldest = self._inbox[0].since if self._inbox else time.monotonic()
+        return max(oldest, self._well_at) + self._gateway.timeout
 
     def _dial(self) -> None:
         try:
             connected = self._gateway.dial()
         except OSError as error:
-            self._problem = f"{self._gateway.name} cannot be reached ({words(error)})"
-            self._fail()
+            self._fail(f"cannot be reached ({words(error)})")
             self._give_up(self._problem)
             return
         self.opened += 1
-        self._moved_at = time.monotonic()
         gateway = self._gateway
         self._line = Line(connected, gateway.protocol(), gateway.assume_sent, gateway.timeout)
-        self._selector.register(connected, selectors.EVENT_READ)
+        self._bell.watch(connected)
 
-    def _fail(self) -> None:
+    def _converse(self, line: Line[Item]) -> None:
+        """Hand items over, and see what has come of earlier ones; an answer tells it best."""
+        self._fill(line)
+        now = time.monotonic()
+        ending = line.advance(now)
+        if ending:
+            self._end(line, ending)
+        elif accepted := line.take_accepted(now):
+            self._backoff.succeed()
+            self._settle((ticket, line.acceptance(ticket)) for ticket in accepted)
+
+    def _fill(self, line: Line[Item]) -> None:
+        while line.has_room and (waiting := self._waiting):
+            ticket = waiting[0]
+            line.put(ticket)
+            waiting.popleft()
+            if ticket.confirm and not (waiting and waiting[0].batch is ticket.batch):
+                line.confirm()
+        if self._stop_at is not None and not self._waiting and line.may_hear:
+            line.confirm()
+
+    def _fail(self, problem: str) -> None:
         """Let some time pass before the next attempt to connect."""
-        pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
-        self._failures = min(self._failures + 1, 16)
-        self._dial_at = time.monotonic() + pause * random.uniform(0.75, 1.25)  # noqa: S311
+        self._problem = f"{self._gateway.name} {problem}"
+        self._backoff.fail()
 
     def _end(self, line: Line[Item], ending: Ending[Ticket[Item]]) -> None:
         """Take up what a connection has left behind."""
         self._hang_up()
-        if ending.unknown and line.unsettled:
-            self._problem = f"{self._gateway.name}: {ending.reason}"
-            self._fail()
-        else:
-            self._failures = 0
-        self._moved_at = time.monotonic()
+        if ending.unknown:
+            self._leave_open(line, ending)
+            return
+        self._well_at = time.monotonic()
+        self._backoff.succeed()
         if ending.forgotten:
             logger.error(
                 "Gateway %s threw away %d notifications that count as accepted and are no longer"
@@ -211,100 +213,98 @@ class Connection(Generic[Item]):
                 self._gateway.name,
                 ending.forgotten,
             )
-        self._settle((ticket, line.acceptance(ticket)) for ticket in ending.accepted)
-        self._reject(ending)
-        unwritten = [ticket for ticket in ending.unknown if line.is_unwritten(ticket)]
-        self._settle(
-            (ticket, _unknown(ticket, ending))
-            for ticket in ending.unknown
-            if not line.is_unwritten(ticket)
-        )
-        self._put_back([*ending.lost, *unwritten])
+        accepted = [ticket for ticket in ending.accepted if not ticket.is_settled]
+        self._settle((ticket, line.acceptance(ticket)) for ticket in accepted)
+        self._settle([ending.rejected] if ending.rejected else [], is_late=True)
+        self._put_back(ending.lost)
 
-    def _put_back(self, tickets: list[Ticket[Item]]) -> None:
-        for ticket in tickets:
-            ticket.since = self._moved_at
-        self._inbox.extendleft(reversed(tickets))
+    def _leave_open(self, line: Line[Item], ending: Ending[Ticket[Item]]) -> None:
+        """Nobody says what has become of what is pending; but what is unwritten, nobody has."""
+        is_taken = ending.maybe_taken
+        taken = [one for one in line.pending if is_taken and not line.is_unwritten(one)]
+        self._put_back(list(line.pending)[len(taken) :])
+        if line.has_moved:
+            self._well_at = time.monotonic()
+            if is_taken and not taken:
+                return  # an end in peace
+        self._fail(f"failed: {ending.reason}")
+        if not is_taken:
+            self._give_up(self._problem)
+        self._settle(((one, _unknown(one, ending.reason)) for one in taken), is_late=True)
 
-    def _reject(self, ending: Ending[Ticket[Item]]) -> None:
-        if ending.rejected is None:
-            return
-        ticket, verdict = ending.rejected
-        if ticket.is_settled:
-            self._gateway.rejected_late(ticket.item, verdict)
-        else:
-            self._settle([(ticket, verdict)])
+    def _put_back(self, tickets: Iterable[Ticket[Item]]) -> None:
+        for ticket in reversed(list(tickets)):
+            (self._again if ticket.is_settled else self._inbox).appendleft(ticket)
 
-    def _settle(self, verdicts: Iterable[tuple[Ticket[Item], Verdict]]) -> None:
+    def _settle(
+        self, verdicts: Iterable[tuple[Ticket[Item], Verdict]], *, is_late: bool = False
+    ) -> None:
+        """Give tickets their verdicts; of those that have one, tell if they are late now."""
         count = 0
         for ticket, verdict in verdicts:
             if not ticket.is_settled:
                 ticket.settle(verdict)
                 count += 1
+            elif is_late:
+                self._tell_late(ticket.item, verdict)
         if count:
             self._settled(count)
 
-    def _expire(self) -> None:
-        """Give up what has waited long enough while nothing moved."""
-        now = time.monotonic()
-        oldest = self._inbox[0].since if self._inbox else now
-        if now - max(oldest, self._moved_at) > self._gateway.timeout:
-            self._give_up(self._problem or f"{self._gateway.name} took nothing in time")
+    def _tell_late(self, item: Item, verdict: Verdict) -> None:
+        try:
+            self._gateway.rejected_late(item, verdict)
+        except Exception:
+            logger.exception("A late refusal by gateway %s is not told", self._gateway.name)
 
     def _give_up(self, reason: str) -> None:
         """Hand back what waits; what counts as accepted waits on, for it has nobody else."""
         waiting = [self._inbox.popleft() for _ in range(len(self._inbox))]
-        kept = [ticket for ticket in waiting if ticket.is_settled]
         self._settle((ticket, Verdict(None, reason)) for ticket in waiting)
-        self._inbox.extendleft(reversed(kept))
 
     def _sleep(self) -> None:
         now = time.monotonic()
-        waits = [0.0 if self._is_over() else NAP]
+        wake_at = [now + NAP]
         if self._stop_at is not None:
-            waits.append(self._stop_at - now)
-        if self._inbox and self._line is None:
-            waits.append(self._dial_at - now)
-            waits.append(max(self._inbox[0].since, self._moved_at) + self._gateway.timeout - now)
-        if self._line is not None:
-            look = 0.0 if self._inbox and self._line.has_room else self._line.next_look(now)
-            waits += [] if look is None else [look]
-            writes = selectors.EVENT_WRITE if self._line.wants_to_write else 0
-            self._selector.modify(self._line.socket, selectors.EVENT_READ | writes)
-        for key, _ in self._selector.select(max(0.0, min(waits))):
-            if key.fileobj is self._ear:
-                self._ear.recv(RINGS)
+            wake_at.append(self._stop_at)
+        line = self._line
+        if line is None:
+            wake_at += [self._backoff.until] if self._waiting else []
+            wake_at += [self._expiry] if self._inbox else []
+        else:
+            look = 0.0 if self._waiting and line.has_room else line.next_look(now)
+            wake_at += [] if look is None else [now + look]
+            self._bell.wake_to_write(line.socket, wanted=line.wants_to_write)
+        self._bell.sleep(max(0.0, min(wake_at) - now))
 
     def _is_over(self) -> bool:
         if self._stop_at is None:
             return False
         line = self._line
-        is_done = not self._inbox and (line is None or (line.is_idle and line.age >= LATE))
+        is_done = not self._waiting and (line is None or (line.is_idle and not line.may_hear))
         return is_done or time.monotonic() >= self._stop_at
 
     def _hang_up(self) -> None:
         line, self._line = self._line, None
         if line is not None:
-            self._selector.unregister(line.socket)
+            self._bell.unwatch(line.socket)
             line.close()
 
-    def _shut_down(self) -> None:
+    def _shut_down(self, reason: str) -> None:
         """Settle everything; the thread ends, and the next item begins another."""
-        if self._line is not None:
-            self._end(self._line, self._line.give_up(CLOSED))
-        with self._lock:
-            waiting = [self._inbox.popleft() for _ in range(len(self._inbox))]
-            self._thread = None
-        for ticket in waiting:
-            if ticket.is_settled:
-                self._gateway.rejected_late(ticket.item, NEVER_AGAIN)
-        self._settle((ticket, Verdict(None, CLOSED)) for ticket in waiting)
-        if self._stop_at is not None:
-            self._selector.close()
-            self._bell.close()
-            self._ear.close()
+        try:
+            if self._line is not None:
+                self._end(self._line, self._line.give_up(reason))
+        finally:
+            with self._lock:
+                self._thread = None
+                self._bell.close()
+                waiting = [self._inbox.popleft() for _ in range(len(self._inbox))]
+            self._settle((ticket, Verdict(None, reason)) for ticket in waiting)
+            again = [self._again.popleft() for _ in range(len(self._again))]
+            self._settle(((ticket, NEVER_AGAIN) for ticket in again), is_late=True)
 
 
-def _unknown(ticket: Ticket[Item], ending: Ending[Ticket[Item]]) -> Verdict:
-    number = str(ticket.identifier)
-    return Verdict(None, ending.reason, number, maybe_sent=ending.maybe_taken)
+def _unknown(ticket: Ticket[Item], reason: str) -> Verdict:
+    if ticket.is_settled:
+        reason = f"thrown away by the gateway, sent again, and {reason}"
+    return Verdict(None, reason, str(ticket.identifier), maybe_sent=True)

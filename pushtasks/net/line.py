@@ -5,10 +5,11 @@ the other side has had it for `assume_sent` seconds and has not complained: that
 has acknowledged the bytes, and not when ours has taken them.
 """
 
-import math
+import socket
 import ssl
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
@@ -21,12 +22,17 @@ Item = TypeVar("Item")
 
 #: Bytes that wait to be written: some frames of the largest size, in a few TLS records.
 BUFFER: Final = 64 * 1024
+#: Bytes of one write, as many as fit into a TLS record. Of a record that the socket has not taken
+#: to its end nobody can read anything; of several, the other side may have read the first.
+RECORD: Final = 16 * 1024
 #: Bytes of one read; an answer has six.
 CHUNK: Final = 4096
 #: Seconds in which an answer may still be read after a write has failed.
 LAST_WORDS: Final = 1.0
 #: Of OpenSSL's names for the alerts by which a server refuses a certificate.
 REFUSALS: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
+#: Seconds for which a refusal is still to be expected, when a connection is closed in peace.
+LATE: Final = 5.0
 #: Seconds between looks at what is acknowledged, of which nothing tells.
 LOOK: Final = 0.02
 
@@ -51,13 +57,15 @@ class Line(Generic[Item]):
         """
         connected.settimeout(0)
         self.socket = connected
-        self.opened_at = self.used_at = self._moved_at = time.monotonic()
-        #: Written, not yet settled, in order.
-        self.unsettled: deque[Ticket[Item]] = deque()
+        self.used_at = self._moved_at = time.monotonic()
+        #: Neither accepted nor refused on this connection yet, in order.
+        self.pending: deque[Ticket[Item]] = deque()
         self._protocol = protocol
         self._assume_sent = assume_sent
         self._timeout = timeout
         self._out = bytearray()
+        #: Bytes of the write that the socket has not taken yet: TLS wants the same ones again.
+        self._writing = 0
         self._puts = 0
         self._written = 0
         self._acknowledged = 0
@@ -81,7 +89,18 @@ class Line(Generic[Item]):
     @property
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
-        return not self.unsettled and not self._out and not self._protocol.is_confirming
+        return not self.pending and not self._out and not self._protocol.is_confirming
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the other side has ever acknowledged anything."""
+        return self._acknowledged > 0
+
+    @property
+    def may_hear(self) -> bool:
+        """Whether a refusal may still come of what is accepted."""
+        is_fresh = self._puts > 0 and time.monotonic() - self.used_at < LATE
+        return is_fresh and self._protocol.can_confirm
 
     @property
     def wants_to_write(self) -> bool:
@@ -95,40 +114,44 @@ class Line(Generic[Item]):
         ticket.end = self._written + len(self._out)
         ticket.number = self._puts
         self._puts += 1
-        if not ticket.is_settled:
-            self.unsettled.append(ticket)
+        self.pending.append(ticket)
+        if ticket.confirm and self._is_record_full():
+            self.confirm()  # a list that is longer than the record: one part after the other
 
     def confirm(self) -> None:
-        """Ask the other side to confirm all before; no item is taken any more."""
-        if not self._protocol.is_confirming and self._failure is None:
-            self._append(self._protocol.confirm() or b"")
+        """Ask the other side, if it can, to confirm all before; no item is taken any more."""
+        protocol = self._protocol
+        if protocol.can_confirm and not protocol.is_confirming and self._failure is None:
+            self._append(protocol.confirm())
 
     def advance(self, now: float) -> Ending[Ticket[Item]] | None:
-        """Write and read what goes without waiting; return what the end says, if it has come."""
-        self._write(now)
-        return self._read() or self._look(now)
+        """Read and write what goes without waiting; return what the end says, if it has come.
+
+        It reads first, for what is written after an answer is thrown away.
+        """
+        ending = self._read()
+        if ending is None:
+            self._write(now)
+            ending = self._look(now)
+        return ending
 
     def take_accepted(self, now: float) -> list[Ticket[Item]]:
         """Return the items for which silence has lasted long enough, and forget them."""
         while self._seen and self._seen[0][1] <= now - self._assume_sent:
             self._accepted = self._seen.popleft()[0]
         accepted = []
-        while self.unsettled and self._is_accepted(self.unsettled[0]):
-            accepted.append(self.unsettled.popleft())
+        while self.pending and self._is_accepted(self.pending[0]):
+            accepted.append(self.pending.popleft())
         return accepted
 
     def next_look(self, now: float) -> float | None:
         """Return the seconds after which something changes by time alone; None: nothing does."""
         if self._failure is not None or self._acknowledged < self._written:
             return LOOK
-        if self._seen:
-            return max(0.0, self._seen[0][1] + self._assume_sent - now)
-        return self._timeout if self._protocol.is_confirming else None
-
-    @property
-    def age(self) -> float:
-        """Seconds since the last item was written; without end if none ever was."""
-        return time.monotonic() - self.used_at if self._puts else math.inf
+        looks = [self._seen[0][1] + self._assume_sent] if self._seen else []
+        if self._is_waiting:
+            looks.append(self._moved_at + self._timeout)
+        return max(0.0, min(looks) - now) if looks else None
 
     def acceptance(self, ticket: Ticket[Item]) -> Verdict:
         """Return the verdict on an item that counts as accepted."""
@@ -143,17 +166,24 @@ class Line(Generic[Item]):
         return ticket.end > self._written
 
     def close(self) -> None:
-        """Close the socket."""
+        """End the connection, even where a forked process has a copy of the socket."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
     def _is_accepted(self, ticket: Ticket[Item]) -> bool:
-        return ticket.end <= self._accepted and not ticket.confirm
+        is_silence_enough = not (ticket.confirm and self._protocol.can_confirm)
+        return ticket.end <= self._accepted and is_silence_enough
 
     def _is_record_full(self) -> bool:
-        """Whether another item would take the place of one that is not settled."""
-        return bool(self.unsettled) and (
-            self._puts - self.unsettled[0].number >= self._protocol.limit
-        )
+        """Whether another item would take the place of one that is pending."""
+        return bool(self.pending) and (self._puts - self.pending[0].number >= self._protocol.limit)
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether the other side has something to do, for which it has so much time only."""
+        is_unread = bool(self._out) or self._acknowledged < self._written
+        return is_unread or self._protocol.is_confirming
 
     def _append(self, data: bytes) -> None:
         if not self._out and self._acknowledged == self._written:
@@ -163,8 +193,10 @@ class Line(Generic[Item]):
     def _write(self, now: float) -> None:
         try:
             while self.wants_to_write:
-                count = self.socket.send(self._out)
+                self._writing = self._writing or min(len(self._out), RECORD)
+                count = self.socket.send(self._out[: self._writing])
                 del self._out[:count]
+                self._writing = 0
                 self._written += count
                 self.used_at = now
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
@@ -196,15 +228,14 @@ class Line(Generic[Item]):
     def _look(self, now: float) -> Ending[Ticket[Item]] | None:
         """See what has been acknowledged, and whether it takes too long."""
         if self._failure is not None:
-            is_over = now - self._failed_at > LAST_WORDS
+            is_over = now - self._failed_at >= LAST_WORDS
             return self._protocol.end(f"a write failed ({self._failure})") if is_over else None
         if self._acknowledged < self._written:
             acknowledged = self._written - unacknowledged(self.socket)
             if acknowledged > self._acknowledged:
                 self._acknowledged, self._moved_at = acknowledged, now
                 self._seen.append((acknowledged, now))
-        is_waiting = self._out or self._acknowledged < self._written or self._protocol.is_confirming
-        if is_waiting and now - self._moved_at > self._timeout:
+        if self._is_waiting and now - self._moved_at >= self._timeout:
             what = "confirmed" if self._protocol.is_confirming else "took"
             return self._protocol.end(f"the gateway {what} nothing for {self._timeout:g} s")
         return None

@@ -1,11 +1,11 @@
 """Some connections to one gateway: which of them takes the next items, and when none does."""
 
 import threading
-import time
 from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
 from pushtasks.net.connection import CLOSED, Connection, Gateway
+from pushtasks.net.deadline import Deadline
 from pushtasks.net.tickets import Batch, tickets_of
 from pushtasks.results import Verdict
 
@@ -48,7 +48,8 @@ class Pool(Generic[Item]):
         """Send items over one connection, in order, and wait for what becomes of them.
 
         Args:
-            items: At most as many as a connection's record has room for.
+            items: Any number. Of a list to be confirmed that is longer than a connection's record,
+                each part that fits is.
             confirm: Whether to have them confirmed, where the protocol can, instead of listening to
                 silence.
         """
@@ -58,22 +59,26 @@ class Pool(Generic[Item]):
             refusal = self._wait_for_room()
             if refusal:
                 return [Verdict(None, refusal)] * len(items)
-            self._held += len(items)
             tickets, batch = tickets_of(items, confirm=confirm)
             connection = self._choose()
             connection.add(tickets)
+            self._held += len(items)
         return self._result(connection, batch)
 
-    def close(self, drain: float) -> None:
-        """Take nothing more, wait up to `drain` seconds for what is on its way, and close."""
+    def stop(self, drain: float) -> None:
+        """Take nothing more, and have what is on its way settled in so many seconds; don't wait."""
         with self._room:
             self._is_closed = True
             self._room.notify_all()
-        deadline = time.monotonic() + drain + GRACE
         for connection in self._connections:
             connection.stop(drain)
+
+    def close(self, drain: float) -> None:
+        """Take nothing more, wait up to `drain` seconds for what is on its way, and close."""
+        self.stop(drain)
+        deadline = Deadline(drain + GRACE)
         for connection in self._connections:
-            connection.join(max(0.0, deadline - time.monotonic()))
+            connection.join(deadline.left)
 
     def _choose(self) -> Connection[Item]:
         return min(self._connections, key=lambda connection: connection.load)

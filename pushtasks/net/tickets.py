@@ -50,14 +50,16 @@ class Ticket(Generic[Item]):
         "since",
     )
 
-    def __init__(self, item: Item, batch: Batch, place: int, *, confirm: bool) -> None:
+    def __init__(
+        self, item: Item, batch: Batch, place: int, *, since: float, confirm: bool
+    ) -> None:
         self.item = item
         self.batch = batch
         self.place = place
         #: Whether silence is not enough.
         self.confirm = confirm
-        #: When it began to wait for its turn.
-        self.since = time.monotonic()
+        #: When its caller came.
+        self.since = since
         self.is_settled = False
         #: On the connection that it was written to last.
         self.identifier = 0
@@ -74,5 +76,5 @@ class Ticket(Generic[Item]):
 
 def tickets_of(items: Sequence[Any], *, confirm: bool) -> tuple[list[Ticket[Any]], Batch]:
     """Return a ticket for each item of a submission, and what gathers their verdicts."""
-    batch = Batch(len(items))
-    return [Ticket(item, batch, i, confirm=confirm) for i, item in enumerate(items)], batch
+    batch, now = Batch(len(items)), time.monotonic()
+    return [Ticket(one, batch, i, since=now, confirm=confirm) for i, one in enumerate(items)], batch

@@ -4,6 +4,7 @@ An item here is a number, a frame its identifier and the number, four bytes each
 """
 
 import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import pytest
 import trustme
@@ -23,6 +25,7 @@ from pushtasks.net.pool import Pool
 
 FRAME = struct.Struct(">II")
 SENTINEL = 2**32 - 1
+CONFIRM = FRAME.pack(SENTINEL, 0)
 #: Seconds of silence; the far end answers within a hundredth of that.
 SILENCE = 0.15
 RESET = struct.pack("ii", 1, 0)
@@ -35,13 +38,13 @@ class Caller:
         self.socket = connected
         self.number = number
 
-    def frames(self):
+    def frames(self, size=FRAME.size):
         data = b""
         while received := self.socket.recv(4096):
             data += received
-            while len(data) >= FRAME.size:
-                yield FRAME.unpack(data[: FRAME.size])
-                data = data[FRAME.size :]
+            while len(data) >= size:
+                yield FRAME.unpack_from(data)
+                data = data[size:]
 
     def answer(self, status, identifier):
         self.socket.sendall(struct.pack(">BBI", 8, status, identifier))
@@ -97,13 +100,17 @@ class FakeGateway:
             self.accepted.append(item)
         return None
 
-    def limit_what_its_kernel_takes(self):
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    def limit_what_its_kernel_takes(self, size=2048):
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
-    def close(self):
+    def take_no_more_callers(self):
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would not wake `accept`
-        for one in (self._listener, *self._sockets):
+        self._listener.close()
+
+    def close(self):
+        self.take_no_more_callers()
+        for one in self._sockets:
             one.close()
 
 
@@ -141,17 +148,30 @@ def make_pool(gateway, authority, tmp_path):
     context = tls.client_context(chain, client.private_key_pem.bytes(), str(ca_file))
     pools = []
 
-    def make(size=1, timeout=5.0, idle_age=300.0, limit=10_000, silence=SILENCE, context=context):
+    def make(
+        size=1,
+        timeout=5.0,
+        idle_age=300.0,
+        limit=10_000,
+        silence=SILENCE,
+        context=context,
+        encode=encode,
+        sentinel=CONFIRM,
+        send_buffer=None,
+    ):
         def dial():
-            return tls.connect("127.0.0.1", gateway.port, context, Deadline(timeout))
+            connected = tls.connect("127.0.0.1", gateway.port, context, Deadline(timeout))
+            if send_buffer:
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+            return connected
 
         pools.append(
             Pool(
                 Gateway(
                     name="test",
                     dial=dial,
-                    protocol=lambda: GatewayProtocol(encode, FRAME.pack(SENTINEL, 0), limit),
-                    rejected_late=lambda item, verdict: make.late.append((item, verdict)),
+                    protocol=lambda: GatewayProtocol(encode, sentinel, limit),
+                    rejected_late=lambda item, verdict: make.tell((item, verdict)),
                     assume_sent=silence,
                     timeout=timeout,
                     idle_age=idle_age,
@@ -162,6 +182,7 @@ def make_pool(gateway, authority, tmp_path):
         return pools[-1]
 
     make.late = []
+    make.tell = make.late.append
     make.context = context
     yield make
     for pool in pools:
@@ -423,7 +444,7 @@ def test_attempts_to_connect_become_rarer(make_pool, gateway):
     for _ in range(5):
         pool.exchange([1])
 
-    assert pool._connections[0]._failures <= 2
+    assert pool._connections[0]._backoff._pause <= 2.0
 
 
 def test_a_certificate_that_the_gateway_refuses_is_said_and_nothing_counts_as_sent(
@@ -510,3 +531,287 @@ def test_the_least_loaded_connection_takes_the_next_items(make_pool, gateway):
 
     assert gateway.connections == 2
     assert len(gateway.accepted) == 21
+
+
+# What is written, and what nobody has -------------------------------------------------------------
+
+
+KIBIBYTE = 1024
+
+
+def padded(ticket, identifier):
+    """Return a frame of a kibibyte."""
+    return FRAME.pack(identifier, ticket.item).ljust(KIBIBYTE, b"x")
+
+
+def test_what_the_gateway_may_have_read_never_counts_as_unwritten(make_pool, gateway):
+    """The socket takes a part of what is to be written: the gateway reads it, and goes."""
+    seen = []
+
+    def read_some(caller):
+        items = (item for _, item in caller.frames(KIBIBYTE))
+        if caller.number > 1:
+            return gateway.accepted.extend(items)
+        seen.extend(islice(items, 20))
+        return caller.reset()
+
+    gateway.behave = read_some
+    gateway.limit_what_its_kernel_takes(9000)
+    pool = make_pool(encode=padded, send_buffer=20_000, silence=0.5)
+
+    verdicts = pool.exchange(list(range(64)))
+
+    assert all(verdicts[item].maybe_sent for item in seen)
+    assert not set(seen) & set(gateway.accepted)
+    assert reasons(verdicts)[-1] is None  # it was never written, and goes over the next connection
+
+
+def test_an_end_that_was_there_first_costs_nothing(make_pool, gateway):
+    """The gateway has closed an idle connection just when the next item comes."""
+
+    def close_at_once(caller):
+        if caller.number == 1:
+            gateway.accepted.append(next(caller.frames())[1])
+            is_done.wait(10)
+            return caller.socket.unwrap()
+        return gateway.obey(caller)
+
+    is_done = threading.Event()
+    gateway.behave = close_at_once
+    pool = make_pool(silence=0.02)
+    pool.exchange([1])
+    [connection] = pool._connections
+    turn = connection._turn
+    may_turn = threading.Event()
+
+    def turn_later():
+        may_turn.wait(10)
+        turn()
+
+    connection._turn = turn_later
+    is_done.set()
+    with ThreadPoolExecutor(1) as threads:
+        result = threads.submit(pool.exchange, [2])
+        wait_until(lambda: connection._inbox)
+        time.sleep(0.05)  # until the end has reached the client's kernel
+        may_turn.set()
+
+    assert reasons(result.result()) == [None]
+    assert gateway.accepted == [1, 2]
+
+
+def test_a_gateway_that_hangs_up_on_everybody_lets_nobody_wait_for_ever(make_pool, gateway):
+    gateway.behave = Caller.reset
+    pool = make_pool(timeout=0.5)
+
+    verdicts = pool.exchange(list(range(50)))
+
+    assert all(verdict.status is None and verdict.reason for verdict in verdicts)
+
+
+# What was thrown away after it had counted as accepted --------------------------------------------
+
+
+def refuse_late(gateway, is_ripe, then):
+    """Return a gateway that refuses the first item when told to; `then` are the next callers."""
+
+    def behave(caller):
+        if caller.number > 1:
+            return then(caller)
+        identifier, _ = next(caller.frames())
+        is_ripe.wait(10)
+        return caller.answer(8, identifier), caller.drain()
+
+    return behave
+
+
+def test_what_cannot_be_sent_again_yet_waits_without_work(make_pool, gateway):
+    is_ripe = threading.Event()
+    gateway.behave = refuse_late(gateway, is_ripe, gateway.obey)
+    pool = make_pool(timeout=0.1, silence=0.02)
+    for item in (1, 2, 3):
+        pool.exchange([item])
+    gateway.take_no_more_callers()
+    is_ripe.set()
+    wait_until(lambda: make_pool.late)
+    wait_until(lambda: pool._connections[0]._backoff.is_paused)
+    time.sleep(0.2)  # longer than anybody waits for a connection
+
+    turns = count_turns(pool)
+    [verdict] = pool.exchange([4])
+    time.sleep(0.3)
+
+    assert verdict.maybe_sent is False
+    assert "cannot be reached" in verdict.reason
+    assert len(turns) < 20
+
+
+def count_turns(pool):
+    turns = []
+    [connection] = pool._connections
+    turn = connection._turn
+    connection._turn = lambda: (turns.append(1), turn())
+    return turns
+
+
+def test_what_is_sent_again_and_then_open_is_told(make_pool, gateway):
+    """It counts as accepted, it was thrown away, and of the second time nothing is known."""
+    is_ripe = threading.Event()
+
+    def take_two_and_close(caller):
+        if caller.number > 2:
+            return gateway.obey(caller)
+        frames = caller.frames()
+        return next(frames), next(frames)
+
+    gateway.behave = refuse_late(gateway, is_ripe, take_two_and_close)
+    pool = make_pool(silence=0.05)
+    for item in (1, 2, 3):
+        assert reasons(pool.exchange([item])) == [None]
+    is_ripe.set()
+
+    wait_until(lambda: len(make_pool.late) == 3)
+    assert [(item, verdict.status) for item, verdict in make_pool.late] == [
+        (1, 8),
+        (2, None),
+        (3, None),
+    ]
+    assert make_pool.late[1][1].reason.startswith("thrown away by the gateway, sent again, and")
+
+
+def test_what_is_thrown_away_at_the_end_is_told(make_pool, gateway):
+    is_ripe = threading.Event()
+    gateway.behave = refuse_late(gateway, is_ripe, gateway.obey)
+    pool = make_pool(silence=0.02)
+    for item in (1, 2):
+        pool.exchange([item])
+    gateway.take_no_more_callers()
+    is_ripe.set()
+    wait_until(lambda: make_pool.late)
+
+    pool.close(0.2)
+
+    assert [item for item, _ in make_pool.late] == [1, 2]
+    assert "no time to send it again" in make_pool.late[1][1].reason
+
+
+def test_a_listener_that_fails_harms_nobody(make_pool, gateway, caplog):
+    is_ripe = threading.Event()
+    gateway.behave = refuse_late(gateway, is_ripe, gateway.obey)
+    make_pool.tell = lambda _: 1 / 0
+    pool = make_pool(silence=0.02)
+    for item in (1, 2):
+        pool.exchange([item])
+    is_ripe.set()
+
+    wait_until(lambda: gateway.accepted == [2])
+    assert "is not told" in caplog.text
+    assert reasons(pool.exchange([3])) == [None]
+    assert gateway.connections == 2
+
+
+# A thread's life ----------------------------------------------------------------------------------
+
+
+def test_a_thread_that_fails_says_why_and_the_next_item_begins_another(make_pool, gateway, caplog):
+    def fail_once(ticket, identifier):
+        if ticket.item == 13:
+            raise ValueError("unlucky")
+        return FRAME.pack(identifier, ticket.item)
+
+    pool = make_pool(encode=fail_once)
+
+    [verdict] = pool.exchange([13])
+
+    assert verdict.reason == "test: ValueError: unlucky"
+    assert "The connection to gateway test failed" in caplog.text
+    assert reasons(pool.exchange([1])) == [None]
+
+
+def test_a_pause_after_trouble_is_over_after_a_success(make_pool, gateway):
+    def reset_twice(caller):
+        if caller.number > 2:
+            return gateway.obey(caller)
+        next(caller.frames())
+        return caller.reset()
+
+    gateway.behave = reset_twice
+    pool = make_pool(silence=0.02)
+    for item in (1, 2):
+        assert pool.exchange([item])[0].maybe_sent
+    [connection] = pool._connections
+
+    assert reasons(pool.exchange([3])) == [None]
+
+    wait_until(lambda: connection._backoff._pause == 0.5)
+
+
+def test_a_connection_is_used_again_after_its_trouble(make_pool, gateway):
+    def reset_once(caller):
+        if caller.number > 1:
+            return gateway.obey(caller)
+        next(caller.frames())
+        return caller.reset()
+
+    gateway.behave = reset_once
+    pool = make_pool(2)
+    pool.exchange([1])
+    broken, _ = pool._connections
+    wait_until(lambda: not broken._backoff.is_paused)
+    pool.exchange([2])
+
+    assert (broken.opened, gateway.connections) == (2, 2)
+
+
+def test_an_idle_thread_does_nothing(make_pool, gateway):
+    pool = make_pool(silence=0.02)
+    pool.exchange([1])
+    time.sleep(0.1)
+
+    turns = count_turns(pool)
+    time.sleep(0.3)
+
+    assert turns == []
+
+
+def test_a_connection_that_ends_is_over_even_if_a_forked_process_has_a_copy(make_pool, gateway):
+    has_ended = threading.Event()
+    gateway.behave = lambda caller: (gateway.obey(caller), has_ended.set())
+    pool = make_pool(silence=0.02)
+    pool.exchange([1])
+    copy = os.dup(pool._connections[0]._line.socket.fileno())
+    try:
+        pool.close(0)
+
+        assert has_ended.wait(2)
+    finally:
+        os.close(copy)
+
+
+# A protocol without answers -----------------------------------------------------------------------
+
+
+def test_where_nothing_confirms_a_list_silence_does(make_pool, gateway):
+    pool = make_pool(sentinel=None)
+
+    assert reasons(pool.exchange([1, 2], confirm=True)) == [None, None]
+
+
+def test_where_nothing_confirms_closing_does_not_wait_for_it(make_pool, gateway):
+    pool = make_pool(sentinel=None, silence=0.02)
+    pool.exchange([1])
+
+    started = time.monotonic()
+    pool.close(4.0)
+
+    assert time.monotonic() - started < 1
+
+
+def test_a_list_longer_than_the_record_is_confirmed_in_parts(make_pool, gateway):
+    gateway.bad = {20: 8}
+    pool = make_pool(limit=8, silence=30.0)
+
+    verdicts = pool.exchange(list(range(30)), confirm=True)
+
+    assert Counter(reasons(verdicts)) == {None: 29, "InvalidToken": 1}
+    assert gateway.accepted == [n for n in range(30) if n != 20]
