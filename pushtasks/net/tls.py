@@ -5,6 +5,7 @@ import socket
 import ssl
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import certifi
 
@@ -57,8 +58,8 @@ def connect(
             few more or less; None: as the kernel likes.
 
     Raises:
-        OSError: No address can be connected to in time, or the handshake failed (`ssl.SSLError`,
-            of which a certificate that is not trusted is one).
+        OSError: The host has no address, or none that can be connected to in time, or the handshake
+            failed (`ssl.SSLError`, of which a certificate that is not trusted is one).
     """
     plain = _connected(host, port, deadline, receive_buffer)
     try:
@@ -74,16 +75,20 @@ def connect(
 def _connected(
     host: str, port: int, deadline: Deadline, receive_buffer: int | None
 ) -> socket.socket:
-    """Try one address after the other; the window that TCP offers is set before it is offered."""
+    """Try one address after the other; the window that TCP offers is set before it is offered.
+
+    A host whose first address is silent, as that of a broken IPv6 is, leaves time for the others.
+    """
     failure = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
+    addresses = _addresses(host, port)
+    for left, (family, kind, protocol, _, address) in zip(
+        range(len(addresses), 0, -1), addresses, strict=True
     ):
         plain = socket.socket(family, kind, protocol)
         try:
             if receive_buffer is not None:
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            plain.settimeout(deadline.require("connecting"))
+            plain.settimeout(deadline.require("connecting") / left)
             plain.connect(address)
         except OSError as error:
             plain.close()
@@ -91,6 +96,13 @@ def _connected(
         else:
             return plain
     raise failure
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label is empty or too long
+        raise OSError(f"{host!r} is no host name") from error
 
 
 def split_address(address: str) -> tuple[str, int]:
