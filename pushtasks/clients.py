@@ -49,7 +49,11 @@ class _Process:
     def close(self, drain: float) -> None:
         """Wait up to `drain` seconds for what is in flight, and close all connections."""
         deadline = Deadline(drain)
-        for client in self._clients.values():
+        clients = list(self._clients.values())
+        for client in clients:
+            if hasattr(client, "stop"):  # all at once, that none waits for another
+                client.stop(drain)
+        for client in clients:
             if hasattr(client, "close"):  # it has connections of its own
                 client.close(deadline.left)
         self.multiplexer.close(deadline.left)

@@ -1,10 +1,13 @@
 """What one process owns: a client for each app, and nothing that it got through a fork."""
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -50,6 +53,10 @@ def send(client):
     return client.send([push])[0]
 
 
+def send_over_gateway(client):
+    return client.send([client.push(TOKEN, notification("Hi", topic=None), IDENTIFIER)])[0]
+
+
 def test_an_app_has_one_client(app):
     client = clients.apns_client(app, "default")
 
@@ -82,6 +89,23 @@ def test_after_closing_the_next_push_opens_a_connection_of_its_own(app, emulator
     assert opened is not closed
     assert send(opened).status == 200
     assert emulator.control("GET", "/stats")["apns"]["connections_opened"] == 2
+
+
+def test_a_gateway_that_is_silent_takes_no_time_from_another_at_the_end(app, settings, emulator):
+    classic = settings["apns"]["classic"]
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(2) as threads:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings["apns"]["silent"] = classic | {"gateway": address, "timeout": 3.0}
+        settings["apns"]["well"] = classic | {"assume_sent": 60.0}
+        app.conf.pushtasks = settings
+        made = [clients.apns_client(app, name) for name in ("silent", "well")]
+        sent = [threads.submit(send_over_gateway, client) for client in made]
+        while not emulator.received():
+            time.sleep(0.01)
+
+        clients.close(1.0)
+
+        assert sent[1].result().reason is None
 
 
 def test_closing_twice_or_before_the_first_push_is_harmless():

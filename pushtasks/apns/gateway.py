@@ -104,6 +104,10 @@ class GatewayClient:
         """
         return tls.connect(*self.address, self._context, Deadline(self._app.timeout))
 
+    def stop(self, drain: float) -> None:
+        """Take nothing more, and have what is on its way settled in so many seconds."""
+        self._pool.stop(drain)
+
     def close(self, drain: float) -> None:
         """Wait up to `drain` seconds for what is on its way, and close."""
         self._pool.close(drain)
@@ -116,6 +120,7 @@ class GatewayClient:
     def _gateway(self, rejected_late: Callable[[str, Verdict], None]) -> Gateway[Frame]:
         app, command = self._app, self._app.command
         host, port = self.address
+        host = f"[{host}]" if ":" in host else host
 
         def encode(ticket: Ticket[Frame], identifier: int) -> bytes:
             return binary.encode(ticket.item, identifier, command)

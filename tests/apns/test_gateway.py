@@ -1,5 +1,6 @@
 """The client of a binary gateway, against the emulator."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from pushtasks.apns.gateway import GatewayClient
 from pushtasks.apns.notification import EPOCH, notification
 from pushtasks.config import load_settings
+from pushtasks.emulator import Emulator
 from pushtasks.errors import InvalidPush
 
 
@@ -171,6 +173,27 @@ def test_a_token_longer_than_any_is_refused_masked(client_of):
 
     with pytest.raises(InvalidPush, match=r"'ababab…' has 101 bytes"):
         client.push("ab" * 101, common, "unused")
+
+
+def test_a_gateway_of_ipv6_is_named_as_it_is_written(client_of):
+    [verdict] = (client := client_of(gateway="[::1]:1")).send(frames(client, [1]))
+
+    assert verdict.reason.startswith("[::1]:1 cannot be reached")
+
+
+def test_a_gateway_is_reached_over_ipv6(tmp_path):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with Emulator(tmp_path, host="::1") as emulator:
+        app = load_settings({}, environ={"PUSHTASKS_CONFIG": str(tmp_path / "pushtasks.toml")})
+        client = GatewayClient(app.apns_app("classic"), "production", print)
+        try:
+            assert client.send(frames(client, [1]))[0].reason is None
+        finally:
+            client.close(1.0)
+        assert emulator.endpoints.gateway.startswith("[::1]:")
 
 
 def test_channels_came_later(client_of):
