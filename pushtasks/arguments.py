@@ -190,6 +190,39 @@ def apns_entry(entry: Any) -> tuple[Any, Mapping[str, Any]]:
     return token, overrides
 
 
+def fcm_entry(entry: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Take a device of a fan-out to Google apart: the target, and what holds for it alone.
+
+    Raises:
+        InvalidPush: It is a list, but no pair of a target and `{"payload": …}`.
+    """
+    if not isinstance(entry, list | tuple):
+        return entry, {}
+    if len(entry) != 2 or not isinstance(entry[1], Mapping) or entry[1].keys() - {"payload"}:  # noqa: PLR2004
+        raise InvalidPush(
+            f"entry of {len(entry)} items: must be a registration id or another target, or a pair"
+            ' of it and {"payload": …}'
+        )
+    return entry[0], entry[1]
+
+
+def check_chunk(arguments: Arguments) -> Arguments:
+    """Check the shape of the arguments of `send_chunk`; devices are checked one by one.
+
+    Raises:
+        InvalidPush: They are none of a chunk.
+    """
+    entries, lines = arguments["entries"], arguments.get("lines")
+    if not isinstance(entries, list) or not 0 < len(entries) <= APNS_MANY_LIMIT:
+        raise InvalidPush(f"entries: must be a list of 1 to {APNS_MANY_LIMIT} devices")
+    if isinstance(lines, list) and len(lines) != len(entries):
+        raise InvalidPush(f"lines: {len(lines)} do not go with {len(entries)} entries")
+    chunk = arguments["chunk"]
+    if not isinstance(chunk, int) or chunk < 0:
+        raise InvalidPush(f"chunk: {chunk!r} is no number of a chunk; they count from 0")
+    return arguments
+
+
 def shown_token(value: Any) -> str:
     """Return what a result calls a device: what the caller called it."""
     if isinstance(value, str):
@@ -209,11 +242,11 @@ def masked(arguments: Mapping[str, Any]) -> str:
 
 
 def _shown(key: str, value: Any) -> str:
-    if key in {"tokens", "registration_ids"} and isinstance(value, list | tuple):
+    if key in {"tokens", "registration_ids", "entries"} and isinstance(value, list | tuple):
         return f"<{len(value)} devices>"
     if key in {"token", "registration_ids"}:
         return repr(mask(shown_token(value)))
-    return "<payload>" if key == "payload" else repr(value)
+    return f"<{key}>" if key in {"payload", "lines"} else repr(value)
 
 
 def _app(arguments: Mapping[str, Any]) -> str:

@@ -2,31 +2,24 @@
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from pushtasks import pacing
+from pushtasks.addressing import apns_devices, fcm_devices, policy, spared, verdicts_of_dead
 from pushtasks.apns.client import ApnsClient
 from pushtasks.apns.gateway import GatewayClient
-from pushtasks.apns.notification import Notification, apns_id, device_apns_id, device_token
-from pushtasks.arguments import (
-    Arguments,
-    apns_entry,
-    apns_notification,
-    shown_token,
-)
+from pushtasks.apns.notification import apns_id, device_apns_id, device_token
+from pushtasks.arguments import Arguments, apns_notification, shown_token
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.delivery import Device, Later, Policy, deliver_many, deliver_one
-from pushtasks.errors import InvalidPush, PushMaybeSent, PushNotSent
-from pushtasks.fcm.client import Sender
-from pushtasks.feedback import known_dead
+from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
 from pushtasks.gathering import Gathering, Listing, Summary
 from pushtasks.ledger import Try, count
 from pushtasks.progress import Progress
-from pushtasks.results import APNS, GCM, Outcome, Provider, Result, Verdict
-from pushtasks.retries import KNOWN_DEAD
+from pushtasks.results import APNS, GCM, Outcome, Result, Verdict
 from pushtasks.task_base import MaskedDict, PushTask
 from pushtasks.telling import tell
 
@@ -47,7 +40,7 @@ def to_apns_device(task: PushTask, arguments: Arguments) -> dict[str, Any]:
         arguments.get("apns_id") or _task_apns_id(task.request.id),
     )
     verdict = attempt.known_dead(arguments["token"]) or client.send([push])[0]
-    return attempt.end_one(_policy(APNS, app), arguments["token"], verdict)
+    return attempt.end_one(policy(APNS, app), arguments["token"], verdict)
 
 
 def to_apns_devices(task: PushTask, arguments: Arguments) -> dict[str, Any]:
@@ -55,17 +48,12 @@ def to_apns_devices(task: PushTask, arguments: Arguments) -> dict[str, Any]:
     attempt = Attempt(task, arguments)
     arguments, app = attempt.arguments, attempt.apns_app
     client = attempt.apns_client()
-    common = _ApnsList(
-        client,
-        apns_notification(arguments, topic=app.topic),
-        {**arguments, "topic": arguments.get("topic") or app.topic},
-        task.request.id or str(uuid.uuid4()),
-    )
-    left = attempt.left("tokens")
-    devices = attempt.spared([common.device(place, entry) for place, entry in left.items()])
+    attempt.wait_for_turn(len(arguments["tokens"]))
+    list_id = task.request.id or str(uuid.uuid4())
+    devices = attempt.spared(apns_devices(client, app, arguments, list_id, attempt.left("tokens")))
     gathering = Summary(APNS, app.name, attempt.progress.gathered)
-    send: Any = partial(client.send, is_list=True)
-    later = deliver_many(_policy(APNS, app), attempt.progress, devices, send, gathering)
+    send = attempt.heeding(partial(client.send, is_list=True))
+    later = deliver_many(policy(APNS, app), attempt.progress, devices, send, gathering)
     return attempt.end_many(later, gathering, "tokens")
 
 
@@ -77,12 +65,12 @@ def to_fcm(task: PushTask, arguments: Arguments) -> dict[str, Any]:
         multicast_id = task.request.id or str(uuid.uuid4())
         return _to_targets(attempt, Listing(app.name, multicast_id, attempt.progress.gathered))
     client = fcm_client(task.app, app.name)
-    [device] = _fcm_devices(attempt, client, {0: targets})
+    [device] = fcm_devices(client, attempt.arguments, {0: targets})
     push: Any = device.push
     if isinstance(push, InvalidPush):
         raise push
     verdict = attempt.known_dead(targets) or client.send([push])[0]
-    return attempt.end_one(_policy(GCM, app), targets, verdict)
+    return attempt.end_one(policy(GCM, app), targets, verdict)
 
 
 def to_fcm_many(task: PushTask, arguments: Arguments) -> dict[str, Any]:
@@ -94,8 +82,11 @@ def to_fcm_many(task: PushTask, arguments: Arguments) -> dict[str, Any]:
 def _to_targets(attempt: "Attempt", gathering: Gathering) -> dict[str, Any]:
     app = attempt.gcm_app
     client = fcm_client(attempt.task.app, app.name)
-    devices = attempt.spared(_fcm_devices(attempt, client, attempt.left("registration_ids")))
-    later = deliver_many(_policy(GCM, app), attempt.progress, devices, client.send, gathering)
+    attempt.wait_for_turn(len(attempt.arguments["registration_ids"]))
+    left = attempt.left("registration_ids")
+    devices = attempt.spared(fcm_devices(client, attempt.arguments, left))
+    send = attempt.heeding(client.send)
+    later = deliver_many(policy(GCM, app), attempt.progress, devices, send, gathering)
     return attempt.end_many(later, gathering, "registration_ids")
 
 
@@ -144,17 +135,38 @@ class Attempt:
 
     def known_dead(self, entry: Any) -> Verdict | None:
         """Return the verdict of a device that is known to be dead, if it is to be left out."""
-        return self._verdicts_of_dead([token := shown_token(entry)]).get(token)
+        token = shown_token(entry)
+        return verdicts_of_dead(self.task.app, self.task.provider, self.app, [token]).get(token)
 
     def spared(self, devices: list[Device[Any]]) -> list[Device[Any]]:
         """Settle devices of a list that are known to be dead, if they are to be left out."""
-        dead = self._verdicts_of_dead([device.token for device in devices])
-        if not dead:
-            return devices
-        return [
-            device._replace(push=dead[device.token]) if device.token in dead else device
-            for device in devices
-        ]
+        return spared(self.task.app, self.task.provider, self.app, devices)
+
+    def wait_for_turn(self, count: int) -> None:
+        """Send a list away until its app may send so many pushes, if it must wait."""
+        if not self.task.comes_again():
+            return
+        limit = pacing.limit_of(self.task.provider, self.app)
+        slots = self.progress.slots
+        turn = pacing.turn(self.task.app, limit, count, slots.get(limit.provider, 0))
+        slots[limit.provider] = turn.slot
+        if turn.wait:
+            reason = PushError(
+                f"{limit.provider} app {limit.app!r} sends again in {turn.wait:.1f} s"
+            )
+            self.task.send_back(self.arguments, self.progress, turn.wait, reason)
+        slots.clear()
+
+    def heeding(self, send: Callable[[list[Any]], list[Verdict]]) -> Callable[..., list[Verdict]]:
+        """Return a function that sends, and has all workers heed a provider that asks to wait."""
+        limit = pacing.limit_of(self.task.provider, self.app)
+
+        def heed(pushes: list[Any]) -> list[Verdict]:
+            verdicts = send(pushes)
+            pacing.heed(self.task.app, limit, verdicts)
+            return verdicts
+
+        return heed
 
     def end_one(self, policy: Policy, entry: Any, verdict: Verdict) -> dict[str, Any]:
         """Return the task's result, or have it tried again."""
@@ -184,13 +196,6 @@ class Attempt:
             self.task.again(rest, self.progress, later.pause, later.error)
         return self._handed_over(gathering.to_dict())
 
-    def _verdicts_of_dead(self, tokens: list[str]) -> dict[str, Verdict]:
-        app = self.app
-        if not app.skip_dead:
-            return {}
-        dead = known_dead(self.task.app, self.task.provider, app.name, tokens)
-        return {token: Verdict(None, KNOWN_DEAD, dead_since=since) for token, since in dead.items()}
-
     def _tell(self, settled: list[tuple[Any, Result]], *, tried: int = 1, left: int = 0) -> None:
         comes_again = not self.task.request.called_directly
         one = Try(
@@ -210,10 +215,6 @@ class Attempt:
         return result if request.called_directly or request.is_eager else MaskedDict(result)
 
 
-def _policy(provider: Provider, app: ApnsApp | GcmApp) -> Policy:
-    return Policy(provider, app.name, app.retries, app.unanswered == "resend")
-
-
 def _task_apns_id(task_id: str | None) -> str:
     if task_id is None:
         return str(uuid.uuid4())
@@ -221,45 +222,3 @@ def _task_apns_id(task_id: str | None) -> str:
         return apns_id(task_id)
     except InvalidPush:  # somebody chose a task id that is no UUID
         return device_apns_id(task_id, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _ApnsList:
-    """What the entries of a list for Apple have in common."""
-
-    client: ApnsClient | GatewayClient
-    notification: Notification
-    #: For entries that override some of them.
-    arguments: Arguments
-    task_id: str
-
-    def device(self, place: int, entry: Any) -> Device[Any]:
-        token, notification, identifier = entry, self.notification, None
-        try:
-            if not isinstance(entry, str):
-                token, overrides = apns_entry(entry)
-                identifier = overrides.get("apns_id")
-                if overrides:
-                    notification = apns_notification({**self.arguments, **overrides}, topic=None)
-            chosen = apns_id(identifier) if identifier else device_apns_id(self.task_id, place)
-            push = self.client.push(device_token(token), notification, chosen)
-        except InvalidPush as error:
-            return Device(place, shown_token(token), error)
-        return Device(place, token, push)
-
-
-def _fcm_devices(attempt: Attempt, client: Sender, targets: Mapping[int, Any]) -> list[Device[Any]]:
-    push = client.message(
-        attempt.arguments["payload"],
-        dry_run=attempt.arguments.get("dry_run", False),
-        now=datetime.now(UTC),
-    )
-    return [_fcm_device(place, target, push) for place, target in targets.items()]
-
-
-def _fcm_device(place: int, target: Any, push: Callable[[object], Any]) -> Device[Any]:
-    token = shown_token(target)
-    try:
-        return Device(place, token, push(target))
-    except InvalidPush as error:
-        return Device(place, token, error)

@@ -52,6 +52,7 @@ worker_prefetch_multiplier = 2
 # workers with `-Q push` or `-Q push.bulk` to give one of them its own.
 task_routes = {
     "pushtasks.*_many": {"queue": "push.bulk"},
+    "pushtasks.send_chunk": {"queue": "push.bulk"},
     "pushtasks.*_feedback": {"queue": "push.feedback"},
     "pushtasks.*": {"queue": "push"},
 }

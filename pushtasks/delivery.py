@@ -3,10 +3,10 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
-from pushtasks.gathering import Gathering
+from pushtasks.gathering import Collector
 from pushtasks.masking import mask
 from pushtasks.progress import Progress
 from pushtasks.results import Action, Outcome, Provider, Result, Verdict
@@ -73,7 +73,7 @@ def deliver_many(
     progress: Progress,
     devices: Sequence[Device[Push]],
     send: Callable[[list[Push]], list[Verdict]],
-    gathering: Gathering,
+    gathering: Collector,
 ) -> Later | None:
     """Send to the devices of a list, and gather what is settled.
 
@@ -114,6 +114,11 @@ def deliver_many(
         f" (try {count} of {policy.retries + 1})"
     )
     return Later(max(left.values()), error, list(left))
+
+
+def ready_places(devices: Sequence[Device[Any]]) -> list[int]:
+    """Return the places of those devices that `deliver_many` has something to send to, in order."""
+    return [place for place, _, push in devices if not isinstance(push, _SETTLED)]
 
 
 def _settle(

@@ -5,17 +5,21 @@ from typing import Any, Protocol
 from pushtasks.results import GCM, VERSION, Outcome, Provider, Result, Verdict
 
 
-class Gathering(Protocol):
+class Collector(Protocol):
     """Takes what becomes of each device, once each."""
-
-    #: Devices that were not simply accepted, by place, of this try alone.
-    settled: list[tuple[int, Result]]
 
     def accept(self, place: int, token: str, verdict: Verdict) -> None:
         """Note a device whose push was accepted."""
 
     def add(self, place: int, result: Result) -> None:
         """Note any other device: one to be renamed, or a group that was reached in part, too."""
+
+
+class Gathering(Collector, Protocol):
+    """Takes it over the tries of a task, and makes the task's result of it."""
+
+    #: Devices that were not simply accepted, by place, of this try alone.
+    settled: list[tuple[int, Result]]
 
     def state(self) -> dict[str, Any]:
         """Return what the next try is to go on with, as JSON."""

@@ -19,6 +19,10 @@ class Progress:
     tries: int = 0
     #: Seconds since 1970 before which the provider is not to be asked again.
     not_before: float = 0.0
+    #: What was given of the app's rate to what is left; by provider (see `store.rates`).
+    slots: dict[str, int] = field(default_factory=dict)
+    #: How often it has come in vain while it was to wait for people.
+    waits: int = 0
     #: Places, in the list that the caller gave, of the devices that are left; None: all.
     places: list[int] | None = None
     #: Places of those that may have been sent in an earlier try.

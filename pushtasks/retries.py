@@ -185,6 +185,13 @@ STATUS_RULES: Final[Mapping[int, Rule]] = MappingProxyType(
     }
 )
 
+#: Reasons that are about all pushes of an app.
+OF_THE_APP: Final = frozenset(
+    {"QUOTA_EXCEEDED", "RESOURCE_EXHAUSTED", "TooManyProviderTokenUpdates"}
+)
+#: HTTP status of a service that is overloaded.
+UNAVAILABLE: Final = 503
+
 
 def rule_for(provider: Provider, verdict: Verdict) -> Rule:
     """Return what a provider's answer, or the lack of one, means."""
@@ -196,6 +203,17 @@ def rule_for(provider: Provider, verdict: Verdict) -> Rule:
     if rule:
         return rule
     return SLOW if verdict.status >= 500 else FIX_REQUEST  # noqa: PLR2004
+
+
+def silence_after(provider: Provider, verdict: Verdict) -> float:
+    """Return the seconds for which an answer asks the whole app to send nothing; 0 if it does not.
+
+    A Retry-After with 503 speaks of the whole service, whatever the device. Apple's
+    TooManyRequests, a 429 too, is about one device.
+    """
+    if verdict.reason in OF_THE_APP:
+        return verdict.retry_after or rule_for(provider, verdict).pause or 0.0
+    return (verdict.retry_after or 0.0) if verdict.status == UNAVAILABLE else 0.0
 
 
 def pause_before(rule: Rule, tries: int, retry_after: float | None, chance: float) -> float:

@@ -13,6 +13,7 @@ from numbers import Number
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from celery import Task
+from celery.exceptions import Reject
 from celery.worker.request import Request
 
 from pushtasks.arguments import Arguments, bind, masked
@@ -130,19 +131,36 @@ class PushTask(_Task):
         """
         progress.tries += 1
         progress.not_before = time.time() + pause
-        self._retry({**arguments, "_progress": progress.to_argument()}, pause, error)
+        self.send_back(arguments, progress, pause, error)
 
     def wait(self, arguments: Arguments, progress: Progress) -> None:
         """Send the task away again if it has come before its time."""
         left = progress.wait()
-        if left > 0 and not self.request.is_eager and not self.request.called_directly:
+        if left > 0 and self.comes_again():
             reason = PushError(f"the provider asked to wait {math.ceil(left)} s more")
-            self._retry({**arguments, "_progress": progress.to_argument()}, left, reason)
+            self.send_back(arguments, progress, left, reason)
 
-    def _retry(self, arguments: Arguments, pause: float, error: PushError) -> NoReturn:
-        raise self.retry(
-            args=(), kwargs=arguments, countdown=min(pause, self._longest_pause()), exc=error
-        )
+    def send_back(
+        self, arguments: Arguments, progress: Progress, pause: float, error: PushError
+    ) -> NoReturn:
+        """Have the broker hand the task out again in `pause` seconds, or earlier; does not return.
+
+        Args:
+            arguments: Of the task.
+            progress: What it goes on with.
+            pause: Seconds.
+            error: What Celery shows as the reason.
+        """
+        kwargs = {**arguments, "_progress": progress.to_argument()}
+        countdown = min(pause, self._longest_pause())
+        try:
+            raise self.retry(args=(), kwargs=kwargs, countdown=countdown, exc=error)
+        except Reject as rejected:  # the broker did not take it: this message must not be lost too
+            raise Reject(rejected.args[0], requeue=True) from None
+
+    def comes_again(self) -> bool:
+        """Return whether a task that is sent back comes again, after its pause."""
+        return not (self.request.is_eager or self.request.called_directly)
 
     def _longest_pause(self) -> float:
         options = self.app.conf.broker_transport_options or {}

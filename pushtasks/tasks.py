@@ -7,7 +7,8 @@ where it is called (`apply_async`, and so `.delay`) and again in the worker (`at
 from typing import Any, Final
 
 from pushtasks import arguments as checks
-from pushtasks import attempts
+from pushtasks import attempts, chunks
+from pushtasks.chunk_task import ChunkTask
 from pushtasks.handover_task import HandoverTask
 from pushtasks.host import host_task
 from pushtasks.poll_task import PollTask
@@ -185,6 +186,43 @@ def send_gcm_many(
         InvalidSettings: In the worker: the app's settings or credentials cannot be used.
     """
     return attempts.to_fcm_many(self, attempts.named(locals()))
+
+
+@host_task(
+    name="pushtasks.send_chunk",
+    base=ChunkTask,
+    bind=True,
+    check=checks.check_chunk,
+    home_queue=BULK_QUEUE,
+)
+def send_chunk(
+    self: ChunkTask,
+    fanout: str,
+    chunk: int,
+    entries: list[Any],
+    *,
+    lines: Any = None,
+    _progress: Any = None,
+) -> dict[str, int] | None:
+    """Send to the devices of a chunk of a fan-out; called by what publishes the fan-out.
+
+    Args:
+        fanout: Its id.
+        chunk: Number of the chunk, counted from 0.
+        entries: Up to 1000 devices, as `send_apns_many` or `send_gcm_many` takes them; at Google
+            `[target, {"payload": …}]` pairs too. Of a mixed fan-out `["apns", device token]` and
+            `["gcm", registration id]`, perhaps with a dict as third.
+        lines: Where in the source they are from: the line of the first, if each is one line, else
+            a list.
+
+    Returns:
+        For logs, counts of this try; what becomes of the devices is kept with the fan-out.
+
+    Raises:
+        InvalidPush: At the call: these are no entries. In the worker: they can be sent to none.
+        InvalidSettings: In the worker: the app's settings or keys cannot be used.
+    """
+    return chunks.send_chunk(self, attempts.named(locals()))
 
 
 @host_task(name="pushtasks.poll_feedback", base=PollTask, bind=True)

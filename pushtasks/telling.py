@@ -42,7 +42,7 @@ def tell(celery_app: Celery, tally: Tally) -> None:
         if store is None:
             _hand_over(celery_app, tally)
         else:
-            _follow_up(celery_app, store.note(tally, consumers.wanted(settings)))
+            follow_up(celery_app, store.note(tally, consumers.wanted(settings)))
     except Exception:
         logger.exception("The feedback of %s app %r is not told", tally.provider, tally.app)
 
@@ -55,7 +55,7 @@ def record(celery_app: Celery, store: Store, news: Iterable[News]) -> None:
             its answer was lost.
     """
     settings = current_settings(celery_app).feedback
-    _follow_up(celery_app, store.record(news, consumers.wanted(settings)))
+    follow_up(celery_app, store.record(news, consumers.wanted(settings)))
 
 
 def wake(celery_app: Celery, consumer: str) -> None:
@@ -67,7 +67,8 @@ def wake(celery_app: Celery, consumer: str) -> None:
         logger.exception("%s could not be sent; news will try again in a minute", DELIVERY_TASK)
 
 
-def _follow_up(celery_app: Celery, noted: Iterable[Noted]) -> None:
+def follow_up(celery_app: Celery, noted: Iterable[Noted]) -> None:
+    """Do what noting has set off: have news delivered, raise an alarm."""
     for one in noted:
         for consumer in one.wake:
             wake(celery_app, consumer)

@@ -68,7 +68,7 @@ def test_every_setting_has_a_row(model):
 
 def test_defaults_in_the_tables_are_those_in_force():
     table = rows(section("Settings"))
-    shared = described_settings(ApnsApp, GcmApp) - {"protocol", "server", "streams"}
+    shared = described_settings(ApnsApp, GcmApp) - {"protocol", "server", "streams", "ramp"}
 
     binary = {"pool_size", "assume_sent", "confirm", "command", "idle_age"}
     for name in shared | binary | {"environment"}:
@@ -79,8 +79,9 @@ def test_defaults_in_the_tables_are_those_in_force():
 
 
 @pytest.mark.parametrize("model", [ApnsApp, GcmApp])
-def test_streams_in_the_tables_are_those_in_force(model):
-    assert f"| `streams` | {model.model_fields['streams'].default} |" in section("Settings")
+@pytest.mark.parametrize("name", ["streams", "ramp"])
+def test_what_differs_between_the_providers_is_in_the_tables_as_in_force(model, name):
+    assert f"| `{name}` | {model.model_fields[name].default} |" in section("Settings")
 
 
 def test_every_variable_has_a_row():

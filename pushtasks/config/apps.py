@@ -72,7 +72,10 @@ class _App(BaseModel):
     retries: int = Field(5, ge=0, description="the attempts after the first, such as 5")
     rate: Rate = Field(None, description="the pushes of all workers together, such as 9000/s")
     ramp: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="the seconds in which the rate grows, such as 60"
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="the seconds in which the rate grows, such as 60",
     )
     unanswered: Literal["resend", "report"] = Field(
         "resend", description="what is to become of a push whose answer is lost, or leave it out"
@@ -198,7 +201,10 @@ class GcmApp(_App):
         FCM_STREAMS, ge=1, description="the requests in flight on a connection, such as 100"
     )
     ramp: float = Field(
-        60.0, ge=0, allow_inf_nan=False, description="the seconds in which the rate grows, such as 60"
+        60.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="the seconds in which the rate grows, such as 60",
     )
     api_key: Secret = Field(
         None, validate_default=True, description="the API key, also called server key"

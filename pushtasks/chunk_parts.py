@@ -1,0 +1,141 @@
+"""A chunk of a fan-out taken apart: the devices of each app, and how that app sends."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import Any, Final
+
+from celery import Celery
+
+from pushtasks.addressing import apns_devices, fcm_devices, spared
+from pushtasks.arguments import shown_token
+from pushtasks.clients import apns_client, fcm_client
+from pushtasks.config import ApnsApp, GcmApp, current_settings
+from pushtasks.delivery import Device
+from pushtasks.errors import InvalidPush
+from pushtasks.ledger import REFUSED, Try, count
+from pushtasks.pacing import limit_of
+from pushtasks.results import APNS, GCM, Provider, Result, Verdict
+from pushtasks.store.chunks import Settled
+from pushtasks.store.fanout_state import MIXED, Spec
+from pushtasks.store.rates import Limit
+
+#: Takes pushes, and `watch`, which is told which of them have been accepted by now.
+Send = Callable[..., list[Verdict]]
+
+_PROVIDERS: Final = (APNS, GCM)
+
+
+@dataclass
+class Part:
+    """The devices of one app."""
+
+    celery_app: Celery
+    spec: Spec
+    provider: Provider
+    #: By place in the chunk.
+    entries: dict[int, Any]
+    #: Devices whose entries cannot be read.
+    refused: list[Device[Any]] = field(default_factory=list)
+
+    @cached_property
+    def app(self) -> ApnsApp | GcmApp:
+        """The settings of the app.
+
+        Raises:
+            InvalidPush: There is no such app.
+        """
+        settings = current_settings(self.celery_app)
+        find = settings.apns_app if self.provider == APNS else settings.gcm_app
+        return find(self.spec.app)
+
+    @cached_property
+    def limit(self) -> Limit:
+        """How fast it may send."""
+        return limit_of(self.provider, self.app)
+
+    @cached_property
+    def environment(self) -> str:
+        """The environment at Apple; empty at Google, which has none."""
+        if not isinstance(self.app, ApnsApp):
+            return ""
+        return self.spec.options.get("environment") or self.app.environment
+
+    @cached_property
+    def client(self) -> Any:
+        """This process's client.
+
+        Raises:
+            InvalidSettings: The key or credentials cannot be used.
+        """
+        if self.provider == APNS:
+            return apns_client(self.celery_app, self.spec.app, self.environment)
+        return fcm_client(self.celery_app, self.spec.app)
+
+    @property
+    def send(self) -> Send:
+        """What sends the pushes of a list."""
+        send: Send = self.client.send
+        return partial(send, is_list=True) if self.provider == APNS else send
+
+    def devices(self, list_id: str, entries: Mapping[int, Any]) -> list[Device[Any]]:
+        """Return devices with what each gets.
+
+        Args:
+            list_id: What the `apns-id` of each is made of, with its place.
+            entries: Those of this part that are left.
+
+        Raises:
+            InvalidPush: What they share can be sent to none.
+        """
+        shared = {**self.spec.options, "payload": self.spec.payload_for(self.provider)}
+        if isinstance(self.app, ApnsApp):
+            made = apns_devices(self.client, self.app, shared, list_id, entries)
+        else:
+            made = fcm_devices(self.client, shared, entries, may_override=True)
+        return spared(self.celery_app, self.provider, self.app, made) + self.refused
+
+    def settled(self, place: int, result: Result, line: int | None) -> Settled:
+        """Return what is to be noted of a device that was not simply accepted."""
+        once = Try(self.provider, self.spec.app, self.environment, is_first=True, tried=1)
+        tally = count(once, [(self._target(place), result)], datetime.now(UTC))
+        outcome = "invalid" if tally.rejected.get(REFUSED) else result.outcome.value
+        return Settled(place, outcome, tally, {"line": line, **result.to_dict()})
+
+    def _target(self, place: int) -> Any:
+        entry = self.entries.get(place)
+        return entry[0] if isinstance(entry, list) and entry else entry or ""
+
+
+def split(celery_app: Celery, spec: Spec, entries: dict[int, Any]) -> list[Part]:
+    """Return the parts of a chunk; of a mixed one, where each entry begins with its provider, two.
+
+    Args:
+        celery_app: Whose settings to go by.
+        spec: What the fan-out is to do.
+        entries: By place in the chunk.
+    """
+    if spec.provider != MIXED:
+        return [Part(celery_app, spec, spec.provider, entries)]
+    parts = {provider: Part(celery_app, spec, provider, {}) for provider in _PROVIDERS}
+    refused = []
+    for place, entry in entries.items():
+        try:
+            provider, own = _own(entry)
+            parts[provider].entries[place] = own
+        except InvalidPush as error:
+            refused.append(Device(place, shown_token(entry), error))
+    used = [part for part in parts.values() if part.entries] or [parts[APNS]]
+    used[0].refused = refused
+    return used
+
+
+def _own(entry: Any) -> tuple[Provider, Any]:
+    """Return the provider of an entry of a mixed fan-out, and the entry as that one's alone."""
+    if isinstance(entry, list) and len(entry) in {2, 3} and entry[0] in _PROVIDERS:
+        return entry[0], entry[1] if len(entry) == 2 else entry[1:]  # noqa: PLR2004
+    raise InvalidPush(
+        'entry of a mixed fan-out: must be ["apns", device token] or ["gcm", registration id],'
+        " perhaps with a dict of what holds for it alone"
+    )
