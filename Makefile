@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+BENCH_INSTALLED := $(VENV)/bench-installed
 
 .PHONY: demo test lint bench clean
 
@@ -16,7 +17,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED)
+bench: $(BENCH_INSTALLED)
 	$(BIN)/python bench/run.py
 
 # The marker is made last, so an interrupted installation is begun again.
@@ -30,5 +31,9 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/pip install --quiet --editable . --group dev
 	touch $@
 
+$(BENCH_INSTALLED): $(INSTALLED)
+	$(BIN)/pip install --quiet --group bench
+	touch $@
+
 clean:
-	rm -rf $(VENV) dist
+	rm -rf $(VENV) dist bench/.cache

@@ -1,154 +1,152 @@
-"""CPU per push of our APNs client beside others, all sending to the same sink in turns."""
+"""Compare push clients with each other on this machine, each in a process of its own."""
 
-import json
-import platform
-import statistics
-import subprocess
-import sys
 import tempfile
-from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
-import pycurl
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-from sink import SinkError, sink
+from sections import Setting, celery, client, fcm, gateway, latency, memory, overhead
+from sinks import SinkError, emulator, nginx
+from suite.contract import ClientError
+from suite.machine import describe
+from suite.peers import APNS, BARE, FCM, GATEWAY, GO, LAYERS, OURS, prepare
+from suite.plot import draw
+from suite.report import Report
+from suite.rounds import Result, measure
 
-HERE = Path(__file__).parent
-YARDSTICK, OURS, AIOAPNS = "bare pycurl", "pushtasks", "aioapns"
-CLIENTS = {
-    YARDSTICK: "bare_pycurl.py",
-    OURS: "pushtasks_client.py",
-    AIOAPNS: "aioapns_client.py",
+RESULTS = Path(__file__).parent / "results"
+#: Sections that compare contenders, and the peers that take part.
+COMPARED = {
+    "client": (client.cases, APNS),
+    "overhead": (overhead.cases, LAYERS),
+    "fcm": (fcm.cases, FCM),
+    "gateway": (gateway.cases, GATEWAY),
+    "latency": (latency.cases, [peer for peer in APNS if peer.name in {BARE, OURS, GO}]),
+    "celery": (celery.cases, [peer for peer in APNS if peer.name in {BARE, OURS}]),
 }
-#: aioapns sends so many times fewer pushes: it is that much slower, and its CPU per push the same.
-FEWER = 10
-#: The most CPU that ours may take: of the yardstick's, and of aioapns'.
-GOALS = {YARDSTICK: 1.3, AIOAPNS: 1 / 8}
-
-Rounds = dict[str, list[dict[str, float]]]
+MEMORY = "memory"
+SECTIONS = (*COMPARED, MEMORY)
+SINKS = {"nginx": nginx.sinks, "emulator": emulator.sinks}
 
 
-@click.command(epilog="Example: python bench/run.py --pushes 20000 --rounds 3")
-@click.option(
-    "--pushes",
-    type=click.IntRange(min=100),
-    default=30_000,
-    show_default=True,
-    help="Pushes per client and round; aioapns gets a tenth.",
-)
+class Names(click.ParamType):
+    """Names with commas between them."""
+
+    name = "names"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = tuple(dict.fromkeys(known))
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> frozenset[str]:
+        """Check that all names are known."""
+        if isinstance(value, frozenset):
+            return value
+        names = frozenset(name.strip() for name in str(value).split(",") if name.strip())
+        unknown = sorted(names - set(self._known))
+        if unknown:
+            self.fail(f"{unknown[0]!r} is none of {', '.join(self._known)}", param, ctx)
+        return names
+
+
+PEERS = Names(peer.name for _, peers in COMPARED.values() for peer in peers)
+
+
+@click.command(epilog="Example: python bench/run.py --only client,latency --rounds 5")
+@click.option("--only", type=Names(SECTIONS), default=",".join(SECTIONS), show_default=True)
+@click.option("--clients", type=PEERS, default="", help="Of these only.  [default: all]")
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
-    default=5,
+    default=3,
     show_default=True,
-    help="Rounds; the medians count.",
+    help="The medians of so many rounds count.",
 )
-def main(pushes: int, rounds: int) -> None:
-    """Compare the CPU time and the rate of APNs clients that send to nginx on this machine."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        try:
-            with sink(directory) as port:
-                measured = measure(task(directory, port), pushes, rounds)
-        except SinkError as error:
-            raise click.ClickException(str(error)) from None
-    medians = {client: median(results) for client, results in measured.items()}
-    Console().print(table(medians))
-    path = save(measured, medians, pushes)
-    Console().print(f"Saved as {path}")
+@click.option(
+    "--pushes",
+    type=click.IntRange(min=1000),
+    default=30_000,
+    show_default=True,
+    help="Per run of a quick client; slow ones get their part of it.",
+)
+@click.option("--sink", type=click.Choice(list(SINKS)), default="nginx", show_default=True)
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path, dir_okay=False))
+def main(
+    *,
+    only: frozenset[str],
+    clients: frozenset[str],
+    rounds: int,
+    pushes: int,
+    sink: str,
+    json_file: Path | None,
+    plot_file: Path | None,
+) -> None:
+    """Compare push clients with each other on this machine, side by side.
+
+    Results are printed, and kept as JSON and as a PNG in bench/results/ unless files are named.
+    """
+    console = Console()
+    with console.status("") as status:
+        run = Run(rounds, pushes, sink, clients, status.update)
+        for section in COMPARED:
+            if section in only:
+                run.compare(section)
+        if MEMORY in only:
+            run.look()
+    options = {"pushes": pushes, "rounds": rounds, "sink": sink, "only": sorted(only)}
+    report = Report(describe(), run.versions, options, run.results, run.looks)
+    console.print(report.drawn())
+    unnamed = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    json_file, plot_file = json_file or unnamed, plot_file or unnamed.with_suffix(".png")
+    report.save(json_file)
+    draw(report, plot_file)
+    console.print(f"Saved as {json_file} and {plot_file}", soft_wrap=True)
 
 
-def task(directory: Path, port: int) -> dict[str, Any]:
-    """Return what every contender is told, but for the number of pushes."""
-    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (directory / "key.p8").write_bytes(key)
-    return {
-        "port": port,
-        "ca_file": str(directory / "ca.pem"),
-        "key_file": str(directory / "key.p8"),
-        "key_id": "ABC1234567",
-        "team_id": "TEAM123456",
-    }
+@dataclass(slots=True)
+class Run:
+    """Runs sections one after the other, and keeps what comes of them."""
 
+    rounds: int
+    pushes: int
+    #: The name of the sink.
+    sink: str
+    #: The names of the peers; empty: all.
+    clients: frozenset[str]
+    #: Is told what is going on.
+    tell: Callable[[str], None]
+    versions: dict[str, str] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
+    looks: list[memory.Look] = field(default_factory=list)
 
-def measure(told: dict[str, Any], pushes: int, rounds: int) -> Rounds:
-    """Let all clients send in turns, so that what disturbs one disturbs the others too."""
-    measured: Rounds = defaultdict(list)
-    with Progress() as progress:
-        running = progress.add_task("Sending", total=rounds * len(CLIENTS))
-        for _ in range(rounds):
-            for client in CLIENTS:
-                count = pushes // FEWER if client == AIOAPNS else pushes
-                measured[client].append(run(client, {**told, "pushes": count}))
-                progress.advance(running)
-    return measured
+    def compare(self, section: str) -> None:
+        """Measure all contenders of a section."""
+        cases, peers = COMPARED[section]
+        prepared = prepare(peers, self.clients, lambda name: self.tell(f"Preparing {name}"))
+        self.versions |= prepared.versions
+        with self._setting(section) as setting, cases(setting, prepared) as made:
+            self.results += measure(section, made, self.rounds, self.tell)
 
+    def look(self) -> None:
+        """Look at a worker's memory."""
+        self.tell("Looking at a worker's memory")
+        with self._setting(MEMORY) as setting:
+            self.looks = memory.looks(setting)
 
-def run(client: str, told: dict[str, Any]) -> dict[str, float]:
-    """Run one client in a process of its own and return what it measured."""
-    command = [sys.executable, str(HERE / "clients" / CLIENTS[client]), json.dumps(told)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise click.ClickException(f"{client} failed:\n{done.stderr}")
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
-
-
-def median(results: list[dict[str, float]]) -> dict[str, float]:
-    return {key: statistics.median(each[key] for each in results) for key in results[0]}
-
-
-def table(medians: dict[str, dict[str, float]]) -> Table:
-    drawn = Table(title="APNs over HTTP/2 and TLS, nginx as sink, one connection (medians)")
-    for column in ("client", "µs CPU per push", "to pycurl", "pushes/s", "goal for ours"):
-        drawn.add_column(column, justify="left" if column == "client" else "right")
-    for client, result in medians.items():
-        cpu = result["cpu_per_push"]
-        drawn.add_row(
-            client,
-            f"{cpu:.1f}",
-            f"{cpu / medians[YARDSTICK]['cpu_per_push']:.2f}",
-            f"{result['pushes_per_second']:,.0f}",
-            goal(client, medians),
-        )
-    return drawn
-
-
-def goal(client: str, medians: dict[str, dict[str, float]]) -> str:
-    """Return what ours takes of this client's CPU, and what it may take."""
-    if client not in GOALS:
-        return ""
-    share = medians[OURS]["cpu_per_push"] / medians[client]["cpu_per_push"]
-    sign = "[green]✓[/]" if share <= GOALS[client] else "[red]✗[/]"
-    return f"{share:.3f} ≤ {GOALS[client]:.3f} {sign}"
-
-
-def save(measured: Rounds, medians: dict[str, dict[str, float]], pushes: int) -> Path:
-    now = datetime.now(UTC)
-    path = HERE / "results" / f"{now:%Y%m%dT%H%M%SZ}.json"
-    path.parent.mkdir(exist_ok=True)
-    content = {
-        "at": now.isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": platform.platform(),
-        "pycurl": pycurl.version,
-        "pushes": pushes,
-        "medians": medians,
-        "rounds": measured,
-    }
-    path.write_text(json.dumps(content, indent=2) + "\n")
-    return path
+    @contextmanager
+    def _setting(self, section: str) -> Iterator[Setting]:
+        with tempfile.TemporaryDirectory() as name:
+            is_nginx = SINKS[self.sink] is nginx.sinks
+            try:
+                yield Setting(self.pushes, SINKS[self.sink], Path(name), knows_dead=is_nginx)
+            except (SinkError, ClientError) as error:
+                raise click.ClickException(f"{section}: {error}") from None
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pycurl
-from common import IN_FLIGHT, PAYLOAD, TOPIC, Task, apns_id, device_token, read_task, report
+from common import Job, apns_id, measure, read_job
 
 from pushtasks.apns.auth import ProviderToken
 from pushtasks.apns.payload import encode_payload
@@ -20,19 +20,20 @@ ACTIONS = {
 
 
 class Loop:
-    """Keeps requests in flight over one connection; easy handles are used again and again."""
+    """Keeps requests in flight over few connections; easy handles are used again and again."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, job: Job) -> None:
         authorization = ProviderToken(
-            task.key_file.read_bytes(), task.key_id, task.team_id
+            job.key_file.read_bytes(), job.key_id, job.team_id
         ).authorization()
-        self._url = f"{task.url}/3/device/"
-        self._ca_file = str(task.ca_file)
-        self._body = encode_payload(PAYLOAD, 4096)
+        self._job = job
+        self._url = f"{job.url}/3/device/"
+        self._ca_file = str(job.ca_file)
+        self._body = encode_payload(job.apns_payload(), 4096)
         self._headers = [
             "content-type: application/json",
             f"authorization: {authorization}",
-            f"apns-topic: {TOPIC}",
+            f"apns-topic: {job.topic}",
             "apns-push-type: alert",
         ]
         self._free: list[pycurl.Curl] = []
@@ -41,8 +42,9 @@ class Loop:
         self._due = float("inf")
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, 2)
-        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, 1)
-        self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, 1000)
+        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, job.connections)
+        # libcurl opens a further connection only when those that it has are full.
+        self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, job.in_flight // job.connections)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
 
@@ -50,7 +52,7 @@ class Loop:
         """Send these pushes; return how many were accepted."""
         numbers = iter(range(first, end))
         accepted = done = 0
-        self._start(numbers, IN_FLIGHT)
+        self._start(numbers, self._job.in_flight)
         while done < end - first:
             for descriptor, events in self._poll.poll(max(0.0, min(1.0, self._wait()))):
                 self._multi.socket_action(descriptor, ACTIONS[events & READY])
@@ -66,7 +68,7 @@ class Loop:
     def _start(self, numbers: Iterator[int], room: int) -> None:
         for _, number in zip(range(room), numbers, strict=False):
             curl = self._free.pop() if self._free else self._new_handle()
-            curl.setopt(pycurl.URL, self._url + device_token(number))
+            curl.setopt(pycurl.URL, self._url + self._job.device_token(number))
             curl.setopt(pycurl.POSTFIELDS, self._body)
             curl.setopt(pycurl.HTTPHEADER, [*self._headers, f"apns-id: {apns_id(number)}"])
             self._multi.add_handle(curl)
@@ -117,5 +119,5 @@ class Loop:
 
 
 if __name__ == "__main__":
-    task = read_task()
-    report(task.pushes, Loop(task).send)
+    job = read_job()
+    measure(job, Loop(job).send)

@@ -1,61 +1,80 @@
-"""What all contenders share: the pushes, the settings, and how CPU time is taken."""
+"""What the clients in Python share: the pushes, what they are told, and how CPU time is taken."""
 
 import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-
-TOPIC = "com.example.app"
-PAYLOAD = {"aps": {"alert": "x" * 86}}
-#: Pushes sent before the clock starts: connections, imports and handles are then ready.
-WARM_UP = 2000
-IN_FLIGHT = 100
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """What a contender is told by the runner, as JSON in its only argument."""
+class Job:
+    """What a client is told, as `name=value` arguments; `suite.contract` says what each means."""
 
-    port: int
+    url: str
     ca_file: Path
     key_file: Path
     key_id: str
     team_id: str
+    topic: str
+    fcm_url: str
+    service_account: Path
     pushes: int
+    warm_up: int
+    in_flight: int
+    payload: int
+    dead: int
+    connections: int
 
-    @property
-    def url(self) -> str:
-        """The sink as an origin."""
-        return f"https://127.0.0.1:{self.port}"
+    def apns_payload(self) -> dict[str, Any]:
+        """Return a payload of as many bytes as asked for."""
+        return {"aps": {"alert": "x" * (self.payload - len('{"aps":{"alert":""}}'))}}
 
-
-def device_token(number: int) -> str:
-    return f"{number:064x}"
+    def device_token(self, number: int) -> str:
+        """Return a device token; as many of a hundred as asked for are dead to the sinks."""
+        if number * self.dead % 100 < self.dead:
+            return f"dead{number:060x}"
+        return f"{number:064x}"
 
 
 def apns_id(number: int) -> str:
     return f"123e4567-e89b-42d3-a456-{number:012x}"
 
 
-def read_task() -> Task:
-    told = json.loads(sys.argv[1])
-    return Task(**{**told, "ca_file": Path(told["ca_file"]), "key_file": Path(told["key_file"])})
+def read_job() -> Job:
+    return parse_job(sys.argv[1:])
 
 
-def report(pushes: int, send: Callable[[int, int], int]) -> None:
+def parse_job(arguments: list[str]) -> Job:
+    """Read `name=value` arguments."""
+    told = dict(argument.split("=", 1) for argument in arguments)
+    kinds: dict[str, Callable[[str], Any]] = {field.name: field.type for field in fields(Job)}  # type: ignore[misc]
+    return Job(**{name: kinds[name](value) for name, value in told.items()})
+
+
+def measure(job: Job, send: Callable[[int, int], int]) -> None:
     """Warm up, send the pushes, and print what they took.
 
     Args:
-        pushes: How many are counted.
+        job: How many pushes.
         send: Sends pushes from the first to before the second number; returns how many were
             accepted.
     """
-    send(0, WARM_UP)
+    send(0, job.warm_up)
     cpu, wall = time.process_time(), time.perf_counter()
-    accepted = send(WARM_UP, WARM_UP + pushes)
+    accepted = send(job.warm_up, job.warm_up + job.pushes)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    if accepted != pushes:
-        sys.exit(f"only {accepted} of {pushes} pushes were accepted")
-    print(json.dumps({"cpu_per_push": cpu / pushes * 1e6, "pushes_per_second": pushes / wall}))
+    tell(job, accepted, wall, cpu)
+
+
+def tell(job: Job, accepted: int, seconds: float, cpu_seconds: float) -> None:
+    """Print what was measured, in the form of the contract."""
+    measured = {
+        "pushes": job.pushes,
+        "ok": accepted,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+    }
+    print(json.dumps(measured))

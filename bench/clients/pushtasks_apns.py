@@ -1,0 +1,60 @@
+"""Ours, as bulk tasks use it: checked notifications, a provider token, verdicts read."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from common import Job, apns_id, measure, read_job
+from pydantic import SecretStr
+
+from pushtasks.apns.client import ApnsClient
+from pushtasks.apns.notification import device_token, notification
+from pushtasks.config import ApnsApp
+from pushtasks.net.multiplexer import Multiplexer
+
+#: Pushes of one bulk task.
+BULK = 1000
+
+
+def make_client(job: Job, multiplexer: Multiplexer) -> ApnsClient:
+    app = ApnsApp(
+        name="bench",
+        topic=job.topic,
+        key=SecretStr(str(job.key_file)),
+        key_id=job.key_id,
+        team_id=job.team_id,
+        server=job.url,
+        ca_file=job.ca_file,
+        connections=job.connections,
+    )
+    return ApnsClient(app, "production", multiplexer)
+
+
+class BulkTasks:
+    """As many threads as keep the pushes in flight that are asked for, each with a list."""
+
+    def __init__(self, job: Job, client: ApnsClient) -> None:
+        self._job = job
+        self._client = client
+        self._threads = ThreadPoolExecutor(max(1, 2 * job.in_flight // BULK))
+
+    def send(self, first: int, end: int) -> int:
+        """Send pushes from the first to before the second number; return how many were accepted."""
+        begins = range(first, end, BULK)
+        lists = (range(begin, min(begin + BULK, end)) for begin in begins)
+        return sum(self._threads.map(self._task, lists))
+
+    def _task(self, numbers: Iterable[int]) -> int:
+        job, client = self._job, self._client
+        alert = notification(job.apns_payload(), topic=job.topic)
+        pushes = [
+            client.push(device_token(job.device_token(number)), alert, apns_id(number))
+            for number in numbers
+        ]
+        return sum(verdict.reason is None for verdict in client.send(pushes, is_list=True))
+
+
+if __name__ == "__main__":
+    job = read_job()
+    multiplexer = Multiplexer()
+    measure(job, BulkTasks(job, make_client(job, multiplexer)).send)
+    multiplexer.close()
