@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 
 from pushtasks.net.backoff import Backoff
 from pushtasks.net.doorbell import Doorbell
-from pushtasks.net.line import Line, words
+from pushtasks.net.line import LATE, Line, words
 from pushtasks.net.protocol import Ending, SilentProtocol
 from pushtasks.net.tickets import Ticket
 from pushtasks.results import Verdict
@@ -220,6 +220,14 @@ class Connection(Generic[Item]):
 
     def _leave_open(self, line: Line[Item], ending: Ending[Ticket[Item]]) -> None:
         """Nobody says what has become of what is pending; but what is unwritten, nobody has."""
+        if line.may_hear and len(ending.unknown) > len(line.pending):
+            logger.warning(
+                "Gateway %s: %s; of what was written within the last %g s and counts as accepted,"
+                " some may have been thrown away",
+                self._gateway.name,
+                ending.reason,
+                LATE,
+            )
         is_taken = ending.maybe_taken
         taken = [one for one in line.pending if is_taken and not line.is_unwritten(one)]
         self._put_back(list(line.pending)[len(taken) :])

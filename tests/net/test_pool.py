@@ -679,6 +679,27 @@ def test_what_is_sent_again_and_then_open_is_told(make_pool, gateway):
     assert make_pool.late[1][1].reason.startswith("thrown away by the gateway, sent again, and")
 
 
+def test_a_refusal_of_nobody_says_that_what_counts_as_accepted_may_be_lost(
+    make_pool, gateway, caplog
+):
+    is_ripe = threading.Event()
+
+    def refuse_nobody(caller):
+        next(caller.frames())
+        is_ripe.wait(10)
+        return caller.answer(8, 0), caller.drain()
+
+    gateway.behave = refuse_nobody
+    pool = make_pool(silence=0.02)
+    assert reasons(pool.exchange([1])) == [None]
+    is_ripe.set()
+
+    wait_until(lambda: caplog.messages)
+    [line] = caplog.messages
+    assert "names notification 0, which is none of ours; of what was written within" in line
+    assert "some may have been thrown away" in line
+
+
 def test_what_is_thrown_away_at_the_end_is_told(make_pool, gateway):
     is_ripe = threading.Event()
     gateway.behave = refuse_late(gateway, is_ripe, gateway.obey)
