@@ -30,11 +30,19 @@ class Chunk:
     #: Where in the source it ends.
     position: Position
     entries: list[Entry] = field(default_factory=list)
+    #: Of each entry its line.
+    lines: list[int] = field(default_factory=list)
     invalid: list[Fault] = field(default_factory=list)
     #: Bytes of the entries, about.
     size: int = 0
     #: Why the source has ended before its end.
     error: str | None = None
+
+    @property
+    def shown_lines(self) -> int | list[int]:
+        """The lines as the task takes them: the first, if the others follow one by one."""
+        first, last = self.lines[0], self.lines[-1]
+        return first if last - first == len(self.lines) - 1 else self.lines
 
 
 def cut(records: Iterable[Record], check: Check, limit: int, start: Position) -> Iterator[Chunk]:
@@ -68,6 +76,7 @@ def _add(chunk: Chunk, line: int, item: Any, check: Check) -> None:
         chunk.invalid.append(Fault(line, token_in(item)[:SHOWN], str(error)))
         return
     chunk.entries.append(entry)
+    chunk.lines.append(line)
     chunk.size += len(entry) if isinstance(entry, str) else len(str(entry))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from celery import Celery
 
+import pushtasks.tasks  # noqa: F401, every Celery app gets them
 from pushtasks.errors import PushError
 from pushtasks.fanout.chunks import Chunk, Fault, cut
 from pushtasks.fanout.devices import device_check
@@ -24,6 +25,7 @@ from pushtasks.results import VERSION, Action
 from pushtasks.store.fanout_state import MIXED, Fanout, Spec, Standing, State
 from pushtasks.store.fanouts import Fanouts
 
+TASK: Final = "pushtasks.send_chunk"
 #: Chunks, and bytes of them, that are in the broker or with workers at the most.
 WINDOW: Final = 100
 WINDOW_BYTES: Final = 8 * 1024 * 1024
@@ -59,7 +61,7 @@ class Publisher:
             window: Chunks that are outstanding at the most; fewer if they are large.
             report: Called with the fan-out every now and then.
         """
-        self._task: Any = celery_app.tasks["pushtasks.send_chunk"]
+        self._task: Any = celery_app.tasks[TASK]
         self._fanouts, self._id, self._spec = fanouts, fanout.id, fanout.spec
         self._next = fanout.chunks_published
         self._window = window or WINDOW
@@ -96,7 +98,8 @@ class Publisher:
     def _publish(self, chunk: Chunk) -> Standing:
         if chunk.entries:
             arguments = {"fanout": self._id, "chunk": self._next, "entries": chunk.entries}
-            keep_trying(partial(self._task.apply_async, kwargs=arguments, ignore_result=True))
+            arguments["lines"] = chunk.shown_lines
+            keep_trying(partial(self._task.apply_async, kwargs=arguments))
         standing = self._standing(
             partial(
                 self._fanouts.published,

@@ -91,3 +91,11 @@ def test_records_that_never_end_are_cut_as_they_come():
     endless = chain.from_iterable(records(["ab"]) for _ in iter(int, 1))
 
     assert next(cut(endless, CHECK, 500, START)).entries == ["ab"] * 500
+
+
+def test_lines_are_told_by_the_first_where_they_follow_one_by_one():
+    chunks = [*cut(records(["ab", "cd", "x", "ef", "01"]), CHECK, 2, START)]
+
+    assert [chunk.shown_lines for chunk in chunks] == [1, 4]
+    [gap] = cut(records(["ab", "x", "ef"]), CHECK, 5, START)
+    assert gap.shown_lines == [1, 3]

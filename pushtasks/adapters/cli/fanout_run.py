@@ -18,6 +18,7 @@ from pushtasks.adapters.cli.fanout_view import View, is_well, totals, totals_tab
 from pushtasks.adapters.cli.output import out, print_json, warn
 from pushtasks.adapters.cli.stopping import stoppable
 from pushtasks.errors import InvalidPush, PushError
+from pushtasks.fanout.publisher import TASK
 from pushtasks.host import current_app
 from pushtasks.store.fanout_state import Fanout, State
 
@@ -38,23 +39,18 @@ def run(publish: Publish, *, detach: bool, as_json: bool) -> None:
     """
     app = current_app()
     require_broker(app)
-    view, worker = View(), _WorkerCheck(app)
-
-    def show(fanout: Fanout) -> None:
-        view.show(fanout)
-        worker.look(fanout)
-
+    watcher = _Watcher(app)
     try:
-        with stoppable(), view:
-            fanout = publish(show)
+        with stoppable(), watcher.view:
+            fanout = publish(watcher.look)
             if not detach and not fanout.is_over:
-                fanout = api.wait(fanout.id, progress=show)
+                fanout = api.wait(fanout.id, progress=watcher.look)
     except KeyboardInterrupt:
-        _stopped(view.last, as_json=as_json)
+        _stopped(watcher.view.last, as_json=as_json)
     except InvalidPush:
         raise
     except PushError as error:
-        raise click.ClickException(_with_way_out(str(error), view.last)) from None
+        raise click.ClickException(_with_way_out(str(error), watcher.view.last)) from None
     else:
         end(fanout, detached=detach, as_json=as_json)
 
@@ -68,9 +64,10 @@ def watch(id_: str, *, timeout: float | None, as_json: bool, ends: bool) -> None
         as_json: End with a line of JSON.
         ends: Let the exit status say what became of it.
     """
+    watcher = _Watcher(current_app())
     try:
-        with stoppable(), View() as view:
-            fanout = api.wait(id_, timeout, progress=view.show)
+        with stoppable(), watcher.view:
+            fanout = api.wait(id_, timeout, progress=watcher.look)
     except TimeoutError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -113,24 +110,27 @@ def require_broker(app: Celery) -> None:
         ) from None
 
 
-class _WorkerCheck:
-    """Says so once if nothing moves because no worker listens."""
+class _Watcher:
+    """Shows a fan-out, and says so once if nothing moves because no worker listens."""
 
     def __init__(self, app: Celery) -> None:
+        self.view = View()
         self._app = app
         self._until: float | None = time.monotonic() + IMPATIENCE
 
     def look(self, fanout: Fanout) -> None:
+        """Show how it stands."""
+        self.view.show(fanout)
         if fanout.settled > fanout.invalid or fanout.is_over:
             self._until = None
         if self._until is None or time.monotonic() < self._until:
             return
         self._until = None
-        queue = queue_of(self._app, self._app.tasks["pushtasks.send_chunk"])
+        queue = queue_of(self._app, self._app.tasks[TASK])
         if not any(queue in queues for queues in queues_by_worker(self._app).values()):
             warn(
                 f"no worker answers on queue {queue}: start one with"
-                "  celery -A pushtasks worker  (the fan-out waits for it)"
+                "  celery -A pushtasks worker  (still waiting)"
             )
 
 

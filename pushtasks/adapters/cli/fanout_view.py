@@ -152,8 +152,8 @@ def list_table(fanouts: list[Fanout]) -> Table:
     """Return a row for each fan-out."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("fan-out", "app", "state", "began (UTC)"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("devices", "accepted", "other"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("devices", "accepted"):
         table.add_column(heading, justify="right")
     table.add_column("key", overflow="fold")
     for one in fanouts:
@@ -164,7 +164,6 @@ def list_table(fanouts: list[Fanout]) -> Table:
             f"{one.created_at:%d %b %H:%M}",
             f"{one.devices:,}",
             f"{one.accepted:,}",
-            f"{one.settled - one.accepted:,}",
             one.spec.key or "",
         )
     return table
