@@ -68,6 +68,7 @@ class Publisher:
         self._largest = 1
         self._report = report
         self._reported = 0.0
+        self._asked = 0.0
 
     def publish(self, source: Source, start: Position, holding: Holding) -> None:
         """Publish what a source holds after a position; return early if the fan-out is cancelled.
@@ -118,6 +119,8 @@ class Publisher:
 
     def _wait_for_room(self, standing: Standing, holding: Holding) -> Standing:
         """Return once another chunk may be published, or none ever."""
+        if time.monotonic() - self._asked > LOOK_PAUSED:  # the source took its time
+            standing = self._standing(partial(self._fanouts.standing, self._id))
         while True:
             holding.require()
             if standing.state is State.CANCELLED:
@@ -135,6 +138,7 @@ class Publisher:
         standing = keep_trying(ask)
         if standing is None:
             raise PushError(f"fan-out {self._id} is gone from Redis while it was published")
+        self._asked = time.monotonic()
         return standing
 
     def _tell(self) -> None:

@@ -132,9 +132,10 @@ def resume(
     if not fanout.source_ended and _claimed(fanouts, id_, holding):
         with holding:
             fanout = existing(fanouts, id_)
-            source, position = _rest(fanout, devices, force=force)
-            publisher = Publisher(celery_app, fanouts, fanout, window=window, report=progress)
-            publisher.publish(source, position, holding)
+            if not fanout.source_ended:  # or its publisher was just about to end
+                source, position = _rest(fanout, devices, force=force)
+                publisher = Publisher(celery_app, fanouts, fanout, window=window, report=progress)
+                publisher.publish(source, position, holding)
     return existing(fanouts, id_)
 
 

@@ -95,6 +95,30 @@ def start(tmp_path):
         process.communicate(timeout=PATIENCE)
 
 
+@pytest.fixture
+def launch(tmp_path):
+    """(arguments, variables) → a command that runs, all its streams pipes."""
+    started = []
+
+    def begin(*arguments, **variables):
+        process = subprocess.Popen(  # noqa: S603
+            [COMMAND, *map(str, arguments)],
+            env=environment(**variables),
+            cwd=tmp_path,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        with process:
+            process.kill()
+
+
 class Terminal:
     """A command in a terminal of its own."""
 
