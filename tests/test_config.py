@@ -392,6 +392,13 @@ def test_a_gateway_app_needs_a_certificate_alone():
     assert (app.confirm, app.command) == ("silence", 2)
 
 
+def test_the_environment_may_choose_the_form_of_frames():
+    app = {"protocol": "binary", "certificate": PEM}
+    environ = {"PUSHTASKS_APNS__X__COMMAND": "1"}
+
+    assert load_settings({"apns": {"x": app}}, environ=environ).apns_app("x").command == 1
+
+
 def test_a_legacy_app_needs_an_api_key_alone():
     values = {"protocol": "legacy", "api_key": SECRET, "server": "http://127.0.0.1:5555/gcm/send"}
     app = load({"gcm": {"x": values}}).gcm_app("x")
@@ -422,6 +429,7 @@ def test_a_legacy_app_needs_an_api_key_alone():
             {"protocol": "binary", "certificate": "c", "command": 0, "confirm": "sentinel"},
             "command: 0 has no errors, and so confirm = 'sentinel' would wait in vain",
         ),
+        ("apns", {"protocol": "binary", "certificate": "c", "command": 3}, "must be less than or"),
         ("apns", KEY, "topic: missing; set the app's bundle id"),
         ("gcm", {}, "credentials: missing; set the service account's JSON"),
         ("gcm", {"protocol": "legacy"}, "api_key: missing; set the API key"),

@@ -149,7 +149,7 @@ class ApnsApp(_App):
     confirm: Literal["silence", "sentinel"] = Field(
         "silence", description="how lists are confirmed, or leave it out"
     )
-    command: Literal[0, 1, 2] = Field(2, description="the form of frames: 2, or 0 or 1 if need be")
+    command: int = Field(2, ge=0, le=2, description="the form of frames: 2, or 0 or 1 if need be")
     idle_age: float = Field(
         300.0,
         gt=0,
