@@ -20,7 +20,7 @@ from pushtasks.chunk_parts import Part, split
 from pushtasks.chunk_task import ChunkTask
 from pushtasks.config import current_settings
 from pushtasks.delivery import Device, Later, deliver_many, ready_places
-from pushtasks.errors import InvalidPush, InvalidSettings
+from pushtasks.errors import PushError
 from pushtasks.results import APNS, GCM, Outcome, Result, Verdict
 from pushtasks.store import StoreUnavailable
 from pushtasks.store.chunks import Begun, Note, Places
@@ -41,6 +41,7 @@ def send_chunk(task: ChunkTask, arguments: Arguments) -> dict[str, int] | None:
     Raises:
         InvalidPush: What the devices share can be sent to none, or there is no such app.
         InvalidSettings: The app's settings or keys cannot be used, or there is no Redis.
+        PushNotSent: Some devices should be tried again, but it was called as a function.
     """
     chunk = Chunk(task, arguments)
     spec = chunk.spec()
@@ -49,10 +50,10 @@ def send_chunk(task: ChunkTask, arguments: Arguments) -> dict[str, int] | None:
         return None
     try:
         return _try(chunk, spec)
-    except (InvalidPush, InvalidSettings) as error:
-        _give_up(chunk, spec, Outcome.NOT_SENT, str(error))
-        raise
     except (TaskPredicate, StoreUnavailable):  # it comes again
+        raise
+    except PushError as error:
+        _give_up(chunk, spec, Outcome.NOT_SENT, str(error))
         raise
     except Exception as error:
         _give_up(chunk, spec, Outcome.MAYBE_SENT, f"{type(error).__name__}: {error}")

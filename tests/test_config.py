@@ -59,6 +59,13 @@ def test_an_apns_app_needs_a_topic_and_a_way_to_authenticate_and_defaults_to_pro
     assert app.server is app.proxy is app.ca_file is app.certificate is None
 
 
+@pytest.mark.parametrize(
+    ("rate", "per_second"), [(None, 0), ("9000/s", 9000), ("600/m", 10), ("1800/h", 0.5)]
+)
+def test_a_rate_is_a_number_of_pushes_in_some_time(rate, per_second):
+    assert apns(rate=rate).per_second == per_second
+
+
 def test_a_gcm_app_needs_credentials_alone():
     app = gcm()
 
@@ -274,6 +281,11 @@ def test_all_mistakes_are_told_at_once_each_in_its_line():
         ({"server": "https://h:x"}, "apns.default.server: 'https://h:x' is wrong, it must be a"),
         ({"server": "https://"}, "apns.default.server: 'https://' is wrong"),
         ({"unanswered": True}, "apns.default.unanswered: True is wrong, it must be 'resend'"),
+        ({"rate": "9000"}, "apns.default.rate: '9000' is wrong, it must be a number above 0 and"),
+        ({"rate": "0/s"}, "apns.default.rate: '0/s' is wrong"),
+        ({"rate": "1e3/s"}, "apns.default.rate: '1e3/s' is wrong"),
+        ({"rate": "9/d"}, "apns.default.rate: '9/d' is wrong"),
+        ({"ramp": -1}, "apns.default.ramp: -1 is wrong"),
         ({"tiemout": 3}, "apns.default.tiemout: unknown key; did you mean timeout?"),
         ({"qqq": 3}, "apns.default.qqq: unknown key; there are assume_sent, broadcast_server,"),
         ({"name": "x"}, "apns.default.name: unknown key; the app is called as its table"),

@@ -351,6 +351,25 @@ def test_the_list_of_failures_is_bounded_and_its_count_is_true(chunks, fanouts, 
     assert client.xlen(f"pushtasks:fanout:{published}:failures") <= 100_100
 
 
+def test_memory_does_not_grow_with_the_chunks(chunks, fanouts, fanout, client):
+    sizes = []
+    for number in range(3000):
+        fanouts.published(fanout, number, 500, number * 500)
+        begun = chunks.begin(fanout, number, 500, [(APP, 500, 0)])
+        places = Places.of(500, range(500))
+        assert begun.state is State.RUNNING
+        chunks.note(Note(fanout, number, 500, APP, accepted=places, is_over=True))
+        if number in {1000, 2999}:
+            sizes.append({name: client.memory_usage(name) for name in client.scan_iter("*")})
+
+    first, last = sizes
+    assert fanouts.find(fanout).accepted == 1_500_000
+    assert first.keys() == last.keys()  # the fan-out's own, its bitmap, the index, the report
+    assert len(last) <= 6
+    assert sum(last.values()) < 4096
+    assert sum(last.values()) - sum(first.values()) <= 3000 / 8 + 100
+
+
 # Rates --------------------------------------------------------------------------------------------
 
 

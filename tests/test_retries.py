@@ -13,6 +13,7 @@ from pushtasks.retries import (
     Rule,
     pause_before,
     rule_for,
+    silence_after,
 )
 from pushtasks.wire import apns_http2, fcm
 
@@ -167,3 +168,26 @@ def test_a_provider_is_never_asked_earlier_than_it_wants(tries, retry_after, cha
 
     assert pause >= (retry_after or 0)
     assert pause <= 1.25 * max(LONGEST_PAUSE, retry_after or 0)
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "reason", "retry_after", "seconds"),
+    [
+        (GCM, 429, "QUOTA_EXCEEDED", None, 60.0),
+        (GCM, 429, "QUOTA_EXCEEDED", 7.0, 7.0),
+        (GCM, 429, "RESOURCE_EXHAUSTED", 7.0, 7.0),
+        (GCM, 503, "UNAVAILABLE", 7.0, 7.0),
+        (GCM, 503, "UNAVAILABLE", None, 0.0),
+        (GCM, 200, "Unavailable", 7.0, 0.0),
+        (GCM, 404, "UNREGISTERED", None, 0.0),
+        (APNS, 429, "TooManyProviderTokenUpdates", None, 10.0),
+        (APNS, 429, "TooManyRequests", 7.0, 0.0),
+        (APNS, 503, "ServiceUnavailable", 7.0, 7.0),
+        (APNS, None, "timed out", None, 0.0),
+        (APNS, 200, None, None, 0.0),
+    ],
+)
+def test_an_app_is_silent_only_if_the_answer_is_about_more_than_the_device(
+    provider, status, reason, retry_after, seconds
+):
+    assert silence_after(provider, Verdict(status, reason, retry_after=retry_after)) == seconds
