@@ -101,16 +101,17 @@ def test_lists_over_prefork_processes(
 
 @pytest.mark.acceptance
 @pytest.mark.timeout(300)
-def test_single_pushes_over_threads(
-    start_worker, tasks, emulator, classic, late, wait_until, report
+@pytest.mark.parametrize(("pool", "concurrency"), [("threads", "64"), ("gevent", "100")])
+def test_single_pushes_over_one_process(
+    pool, concurrency, start_worker, tasks, emulator, classic, late, wait_until, report
 ):
     devices = tokens(COUNT)
     bad = refuse_one_in_a_hundred(emulator, devices)
     emulator.control("POST", "/faults", {"service": "gateway", "delay": DELAY})
     # Shorter than the gateway takes to refuse: every refusal comes late.
-    start_worker("-P", "threads", "-c", "64", **classic(assume_sent=DELAY / 4))
+    start_worker("-P", pool, "-c", concurrency, **classic(assume_sent=DELAY / 4))
 
-    with report(f"gateway, threads 64, {COUNT} singles", COUNT) as line:
+    with report(f"gateway, {pool} {concurrency}, {COUNT} singles", COUNT) as line:
         sent = [tasks.send_apns.delay(token, "Hi", app="classic") for token in devices]
         results = [result.get(TIMEOUT) for result in sent]
         stats = emulator.control("GET", "/stats")["gateway"]
