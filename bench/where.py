@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from sinks import PLAIN, SinkError, nginx
 from suite.contract import Load, Measured, arguments
-from suite.toolchains import CLIENTS, Missing, python
+from suite.toolchains import CLIENTS, Missing, python, tool
 
 #: Samples in a second; a prime, to be in step with nothing.
 FREQUENCY = 499
@@ -49,11 +49,11 @@ def profile(
     Raises:
         Missing: py-spy is not installed, or may not look at its own child.
     """
-    command = python(client, needs="py-spy").command
+    command = python(client).command
     options = ["--rate", str(FREQUENCY), "--format", "raw", "--output", str(output)]
     options += [] if lines else ["--function"]
     done = subprocess.run(
-        ["py-spy", "record", *options, "--", *command, *told],
+        [tool("py-spy"), "record", *options, "--", *command, *told],
         capture_output=True,
         text=True,
         check=False,

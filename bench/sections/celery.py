@@ -29,7 +29,7 @@ LIST = 1000
 #: Lists of a run at the least.
 LISTS = 20
 #: One single push for so many pushes of a client.
-SHARE = 20
+SHARE = 40
 #: Seconds for which a pool waits that waits for one answer after the other.
 PATIENCE = 3.0
 TEXT = "x" * 90

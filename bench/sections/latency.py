@@ -15,6 +15,8 @@ DELAYS = (0.02, 0.06, 0.1)
 #: Requests in flight that Apple allows; towards a sink without delay a hundred are best.
 FAR = 1000
 GOAWAY_EVERY = 1000
+#: There are so many variations that each gets only a part of the pushes.
+MANY = 2
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def cases(setting: Setting, prepared: Prepared) -> Iterator[list[Case]]:
 
 
 def _variations(setting: Setting) -> list[tuple[str, Behaviour, Load]]:
-    pushes = setting.pushes
+    pushes = setting.pushes // MANY
     varied = [("0 ms", PLAIN, Load(pushes))]
     varied += [
         (f"{delay * 1000:.0f} ms", Behaviour(delay=delay), Load(pushes, in_flight=FAR))

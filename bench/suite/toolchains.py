@@ -7,6 +7,7 @@ them. What has been built once is used until its sources change.
 
 import hashlib
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -40,7 +41,7 @@ def python(script: str, *packages: str, needs: str | None = None) -> Ready:
         Missing: One is not.
     """
     if needs:
-        _tool(needs)
+        tool(needs)
     try:
         versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
     except importlib.metadata.PackageNotFoundError as error:
@@ -54,13 +55,13 @@ def go(folder: str) -> Ready:
     Raises:
         Missing: There is no Go, or it cannot build.
     """
-    tool = _tool("go")
-    built = _build(folder, [[tool, "build", "-o", "client", "."]])
+    compiler = tool("go")
+    built = _build(folder, [[compiler, "build", "-o", "client", "."]])
     packages = re.findall(
         r"^\t(\S+) v(\S+)$", (CLIENTS / folder / "go.mod").read_text(), re.MULTILINE
     )
     names = ", ".join(f"{path.rpartition('/')[2]} {version}" for path, version in packages)
-    return Ready((str(built / "client"),), f"{names}, {_first_line(tool, 'version')}")
+    return Ready((str(built / "client"),), f"{names}, {_first_line(compiler, 'version')}")
 
 
 def node(folder: str) -> Ready:
@@ -69,12 +70,14 @@ def node(folder: str) -> Ready:
     Raises:
         Missing: There is no Node.js or npm, or it cannot install.
     """
-    tool = _tool("node")
-    built = _build(folder, [[_tool("npm"), "install", "--no-audit", "--no-fund", "--silent"]])
+    engine = tool("node")
+    built = _build(folder, [[tool("npm"), "install", "--no-audit", "--no-fund", "--silent"]])
     manifest = (CLIENTS / folder / "package.json").read_text()
     packages = re.findall(r'"@[^/]*/([^"]+)": "(\d[^"]*)"', manifest)
     names = ", ".join(f"{name} {version}" for name, version in packages)
-    return Ready((tool, str(built / "main.js")), f"{names}, node {_first_line(tool, '--version')}")
+    return Ready(
+        (engine, str(built / "main.js")), f"{names}, node {_first_line(engine, '--version')}"
+    )
 
 
 def java(folder: str) -> Ready:
@@ -83,14 +86,14 @@ def java(folder: str) -> Ready:
     Raises:
         Missing: There is no JDK or Maven, or it cannot compile.
     """
-    tool, compiler = _tool("java"), _tool("javac")
-    fetch = [_tool("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
+    engine, compiler = tool("java"), tool("javac")
+    fetch = [tool("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
     built = _build(folder, [fetch, [compiler, "-cp", "lib/*", "-d", "classes", "Main.java"]])
     manifest = (CLIENTS / folder / "pom.xml").read_text()
     packages = re.findall(r"<artifactId>(.*)</artifactId>\s*<version>([\d.]+)\.", manifest)
     names = ", ".join(f"{name} {version}" for name, version in packages if name != "slf4j-nop")
     classes = f"{built / 'classes'}:{built / 'lib'}/*"
-    return Ready((tool, "-cp", classes, "Main"), f"{names}, {_first_line(tool, '--version')}")
+    return Ready((engine, "-cp", classes, "Main"), f"{names}, {_first_line(engine, '--version')}")
 
 
 def never(reason: str) -> Callable[[], Ready]:
@@ -102,8 +105,14 @@ def never(reason: str) -> Callable[[], Ready]:
     return refuse
 
 
-def _tool(name: str) -> str:
-    found = shutil.which(name)
+def tool(name: str) -> str:
+    """Return the path of a program, looked for beside this Python first.
+
+    Raises:
+        Missing: It is not installed.
+    """
+    beside = Path(sys.executable).parent
+    found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if found is None:
         raise Missing(f"{name} is not installed")
     return found

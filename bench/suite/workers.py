@@ -64,7 +64,7 @@ class Worker:
         self._pid = pid
         self._app = app
         self._results = results
-        self._warm: set[str] = set()
+        self._warm: set[tuple[str, str]] = set()
 
     @property
     def memory(self) -> int:
@@ -77,8 +77,9 @@ class Worker:
         Raises:
             ClientError: It took too long, or not everything was accepted.
         """
-        if work.task not in self._warm:
-            self._warm.add(work.task)
+        task = (work.task, str(work.calls[0][1]))
+        if task not in self._warm:
+            self._warm.add(task)
             self._measure(work.warm_up())
         return self._measure(work)
 
