@@ -10,6 +10,7 @@ from suite.rounds import Outcome, Result
 
 OUR_COLOUR, THEIR_COLOUR = "#2563a8", "#b8bec6"
 DELAY_CASES = " ms"
+FAR_APART = frozenset({"client", "fcm"})
 COMPARED_BY_CPU = frozenset({"client", "overhead", "fcm", "gateway"})
 #: Inches.
 WIDTH, HEIGHT = 9.0, 4.2
@@ -36,7 +37,13 @@ def draw(report: Report, path: Path) -> None:
 
 def _panels(report: Report) -> list[Panel]:
     panels: list[Panel] = [
-        _bars(f"{result.section}: {result.case}", "µs CPU per push", [result], _cpu, is_log=True)
+        _bars(
+            f"{result.section}: {result.case}",
+            "µs CPU per push",
+            [result],
+            _cpu,
+            is_log=result.section in FAR_APART,
+        )
         for result in report.results
         if result.section in COMPARED_BY_CPU
     ]
@@ -88,8 +95,9 @@ def _bars(
         colours = [OUR_COLOUR if OURS in each.name else THEIR_COLOUR for _, each in named]
         axes.bar_label(axes.barh(names, lengths, color=colours), fmt="{:,.0f}", padding=3)
         axes.set(title=title, xlabel=label + (" (log)" if is_log else ""))
-        axes.set_xscale("log" if is_log else "linear")
         axes.margins(x=0.15)
+        if is_log:
+            axes.set(xscale="log", xlim=(1, 3 * max(lengths)))
 
     return panel
 
