@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from pushtasks.arguments import Arguments
-from pushtasks.chunk_task import ChunkTask
+from pushtasks.chunk_task import LONGEST_WAIT, ChunkTask
 from pushtasks.delivery import Later
 from pushtasks.errors import InvalidSettings, PushError
 from pushtasks.progress import Progress
@@ -17,9 +17,8 @@ from pushtasks.store.fanout_state import Spec
 #: what it cannot note would be sent again.
 PATIENCE: Final = 20.0
 _STEP: Final = 0.2
-#: Seconds before a paused chunk looks again: the first time, and at the most.
+#: Seconds before a paused chunk looks again, doubled each time up to `LONGEST_WAIT`.
 FIRST_LOOK: Final = 2.0
-LAST_LOOK: Final = 30.0
 #: Fan-outs of which a process remembers what they are to do.
 _SPECS: Final = 64
 
@@ -74,13 +73,13 @@ class Chunk:
                 return ask()
             except StoreUnavailable as error:
                 if time.monotonic() >= ends:
-                    self.go_back(LAST_LOOK, error)
+                    self.go_back(LONGEST_WAIT, error)
                     raise
             time.sleep(_STEP)
 
     def wait_for_people(self) -> None:
         """Go back while the fan-out is paused."""
-        pause = min(FIRST_LOOK * 2.0**self.progress.waits, LAST_LOOK)
+        pause = min(FIRST_LOOK * 2.0**self.progress.waits, LONGEST_WAIT)
         self.progress.waits = min(self.progress.waits + 1, 10)
         self.go_back(pause, PushError(f"fan-out {self.name[0]} is paused"))
 

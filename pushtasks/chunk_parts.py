@@ -14,12 +14,13 @@ from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.delivery import Device
 from pushtasks.errors import InvalidPush
-from pushtasks.ledger import REFUSED, Try, count
+from pushtasks.ledger import REFUSED, UNJUDGED, news_of, reason_of
 from pushtasks.pacing import limit_of
-from pushtasks.results import APNS, GCM, Provider, Result, Verdict
+from pushtasks.results import APNS, GCM, Outcome, Provider, Result, Verdict
 from pushtasks.store.chunks import Settled
 from pushtasks.store.fanout_state import MIXED, Spec
 from pushtasks.store.rates import Limit
+from pushtasks.store.tallies import rejected_for
 
 #: Takes pushes, and `watch`, which is told which of them have been accepted by now.
 Send = Callable[..., list[Verdict]]
@@ -98,10 +99,16 @@ class Part:
 
     def settled(self, place: int, result: Result, line: int | None) -> Settled:
         """Return what is to be noted of a device that was not simply accepted."""
-        once = Try(self.provider, self.spec.app, self.environment, is_first=True, tried=1)
-        tally = count(once, [(self._target(place), result)], datetime.now(UTC))
-        outcome = "invalid" if tally.rejected.get(REFUSED) else result.outcome.value
-        return Settled(place, outcome, tally, {"line": line, **result.to_dict()})
+        outcome = reported = result.outcome.value
+        is_judged = result.outcome is Outcome.ACCEPTED
+        if result.outcome is Outcome.REJECTED:
+            reason = reason_of(result)
+            reported, is_judged = rejected_for(reason), reason not in UNJUDGED
+            outcome = "invalid" if reason == REFUSED else outcome
+        news = tuple(news_of(self._target(place), result, datetime.now(UTC)))
+        is_renamed = result.canonical_id is not None
+        failure = {"line": line, **result.to_dict()}
+        return Settled(place, outcome, reported, is_judged, is_renamed, news, failure)
 
     def _target(self, place: int) -> Any:
         entry = self.entries.get(place)

@@ -6,7 +6,7 @@ from pushtasks.arguments import Arguments, bind
 from pushtasks.task_base import PushTask
 
 #: Seconds after which a chunk that waits looks again whether it was paused, cancelled or let go.
-LONGEST_WAIT: Final = 30.0
+LONGEST_WAIT: Final = 10.0
 
 
 class ChunkTask(PushTask):

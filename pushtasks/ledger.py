@@ -17,6 +17,8 @@ from pushtasks.wire.gcm import TOPIC_PREFIX
 
 #: What the report calls a device whose push could not even be made.
 REFUSED: Final = "InvalidPush"
+#: Reasons of rejections that the provider knows nothing of.
+UNJUDGED: Final = frozenset({REFUSED, KNOWN_DEAD})
 
 
 class Try(NamedTuple):
@@ -45,7 +47,7 @@ def count(one: Try, settled: Iterable[tuple[Any, Result]], seen_at: datetime) ->
     """
     settled = list(settled)
     outcomes = Counter(result.outcome for _, result in settled)
-    rejected = Counter(_reason(it) for _, it in settled if it.outcome is Outcome.REJECTED)
+    rejected = Counter(reason_of(it) for _, it in settled if it.outcome is Outcome.REJECTED)
     failed = len(settled) - outcomes[Outcome.ACCEPTED]
     return Tally(
         one.provider,
@@ -54,12 +56,12 @@ def count(one: Try, settled: Iterable[tuple[Any, Result]], seen_at: datetime) ->
         attempts=one.tried if one.is_first else 0,
         accepted=one.tried - one.left - one.given_up - failed,
         rejected=rejected,
-        unjudged=rejected[REFUSED] + rejected[KNOWN_DEAD],
+        unjudged=sum(rejected[reason] for reason in UNJUDGED),
         not_sent=outcomes[Outcome.NOT_SENT] + one.given_up,
         maybe_sent=outcomes[Outcome.MAYBE_SENT],
         pending=one.left if one.is_first else one.left - one.tried,
         canonical_ids=sum(result.canonical_id is not None for _, result in settled),
-        news=tuple(news for pair in settled for news in _news(*pair, seen_at)),
+        news=tuple(news for pair in settled for news in news_of(*pair, seen_at)),
     )
 
 
@@ -81,13 +83,21 @@ def abandoned(provider: Provider, arguments: Mapping[str, Any]) -> Tally | None:
     return Tally(provider, str(arguments.get("app")), not_sent=waited, pending=-waited)
 
 
-def _reason(result: Result) -> str:
+def reason_of(result: Result) -> str:
+    """Return by which reason the report counts a rejection."""
     if result.status is None and result.reason != KNOWN_DEAD:
         return REFUSED
     return str(result.reason)
 
 
-def _news(entry: Any, result: Result, seen_at: datetime) -> Iterator[News]:
+def news_of(entry: Any, result: Result, seen_at: datetime) -> Iterator[News]:
+    """Yield what a result has to tell of its device.
+
+    Args:
+        entry: What the caller named it by.
+        result: Of one that was not simply accepted.
+        seen_at: When the provider answered; aware.
+    """
     token = _device(entry, result)
     if token is None or result.status is None:
         return

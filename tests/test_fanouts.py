@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushtasks.config import load_settings
-from pushtasks.ledger import Try, count
-from pushtasks.results import Action, Outcome, Result
+from pushtasks.news import Kind, News
 from pushtasks.store import StoreUnavailable
 from pushtasks.store.chunks import Begun, Note, Places, Settled
 from pushtasks.store.fanout_state import Spec, State
@@ -212,11 +211,14 @@ def accepted(fanout, places, size=10, **more):
 
 
 def settled(place, outcome="rejected", reason="Unregistered"):
-    gone = Action.DROP_TOKEN
-    result = Result("apns", "default", "ab", Outcome(outcome), gone, status=410, reason=reason)
-    one = Try("apns", "default", "production", is_first=True, tried=1)
     return Settled(
-        place, outcome, count(one, [("ab", result)], NOW), {"line": place, "token": "ab"}
+        place,
+        outcome,
+        f"{outcome}:{reason}",
+        is_judged=True,
+        is_renamed=False,
+        news=(News(Kind.EXPIRED, "apns", "default", "ab", NOW, reason, status=410),),
+        failure={"line": place, "token": "ab"},
     )
 
 

@@ -58,8 +58,8 @@ return result
 #: ARGV: chunk, devices of the chunk, bitmap of accepted devices, bitmap of others that end alike,
 #: the counter of those, 1 if the try is over, how many are tried again, milliseconds for which the
 #: app is to be silent, an error or nothing, how the report is to be kept (see `tallies`); then for
-#: each other device place, counter, what the report counts (JSON), 1 if the provider has judged it,
-#: failure (JSON), how many news; and the news as `TELL` takes them.
+#: each other device place, counter, the report's counter, 1 if the provider has judged it, 1 if it
+#: has a successor, failure (JSON), how many news; and the news as `TELL` takes them.
 #: Returns: whether the chunk is done, and what `TELL` returns or nothing.
 NOTE: Final = Script(
     COMMON
@@ -94,17 +94,20 @@ end
 
 local place = RECORDS
 while place <= #ARGV do
-    local device, counter, counted, is_judged, failure, told = unpack(ARGV, place, place + 5)
-    local after = place + 6 + 4 * told
+    local device, counter, reported, is_judged, is_renamed, failure, told =
+        unpack(ARGV, place, place + 6)
+    local first, after = place + 7, place + 7 + 4 * told
     if redis.call('SETBIT', devices, device, 1) == 0 then
         add(counter, 1)
-        for name, amount in pairs(cjson.decode(counted)) do
-            report(name, amount)
-            if name == 'canonical_ids' then add(name, amount) end
+        report('attempts', 1)
+        report(reported, 1)
+        if is_renamed == '1' then
+            add('canonical_ids', 1)
+            report('canonical_ids', 1)
         end
         judged = judged + is_judged
         keep_failure(failure)
-        for at = place + 6, after - 1 do table.insert(news, ARGV[at]) end
+        for at = first, after - 1 do table.insert(news, ARGV[at]) end
     end
     place = after
 end

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
-from pushtasks.news import Tally
+from pushtasks.news import News, Tally
 from pushtasks.store import chunk_scripts, keys
 from pushtasks.store.connection import Connection
 from pushtasks.store.fanout_state import State
 from pushtasks.store.rates import Limit
-from pushtasks.store.tallies import Noted, counts_of, judged, news_arguments
+from pushtasks.store.tallies import Noted, news_arguments
 
 #: The digit of a place that is in.
 _IN: Final = ord("1")
@@ -81,22 +81,24 @@ class Settled(NamedTuple):
     """A device that is settled and was not simply accepted."""
 
     place: int
-    #: The fan-out's counter.
+    #: The fan-out's counter, and that of the report.
     outcome: str
-    #: What it is to the report and to the feedback stream.
-    tally: Tally
+    reported: str
+    #: Whether it was the provider that ended it, and whether it has named a successor.
+    is_judged: bool
+    is_renamed: bool
+    #: What goes to the feedback stream.
+    news: tuple[News, ...]
     #: What goes to the list of failures.
     failure: dict[str, Any]
 
     def arguments(self) -> list[Any]:
         """Return what the script takes of each such device."""
-        tally = self.tally
-        counts = json.dumps(counts_of(tally))
-        news = [argument for one in tally.news for argument in news_arguments(one)]
-        failure = json.dumps(self.failure)
+        place, outcome, reported, is_judged, is_renamed, news, failure = self
         return [
-            *(self.place, self.outcome, counts, judged(tally), failure, len(tally.news)),
-            *news,
+            *(place, outcome, reported, int(is_judged), int(is_renamed)),
+            *(json.dumps(failure), len(news)),
+            *(argument for one in news for argument in news_arguments(one)),
         ]
 
 

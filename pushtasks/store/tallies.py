@@ -50,6 +50,11 @@ def judged(tally: Tally) -> int:
     return tally.accepted + sum(tally.rejected.values()) + tally.late - tally.unjudged
 
 
+def rejected_for(reason: str) -> str:
+    """Return the counter of rejections for a reason."""
+    return f"rejected:{reason[: keys.REASON_LENGTH]}"
+
+
 def script_keys(tally: Tally, consumers: Sequence[str]) -> list[str]:
     """Return the keys that noting a tally touches, in the script's order."""
     provider, app = tally.provider, tally.app
@@ -73,7 +78,7 @@ def script_arguments(
     """Return the arguments of the script, a JSON object and four for each of the news."""
     head: dict[str, Any] = {
         "name": f"{tally.provider}:{tally.app}",
-        "counts": counts_of(tally),
+        "counts": _counts(tally),
         "judged": judged(tally),
         "reasons_limit": keys.REASONS_LIMIT,
         "bucket": keys.BREAKER_BUCKET,
@@ -114,11 +119,10 @@ def read_noted(tally: Tally, answer: Sequence[Any], consumers: Sequence[str]) ->
     )
 
 
-def counts_of(tally: Tally) -> dict[str, int]:
-    """Return what a tally adds to the counters of the report, by their names."""
+def _counts(tally: Tally) -> dict[str, int]:
     counts = {name: getattr(tally, name) for name in COUNTERS}
     for reason, count in tally.rejected.items():
-        counts[f"rejected:{reason[: keys.REASON_LENGTH]}"] = count
+        counts[rejected_for(reason)] = count
     return {name: count for name, count in counts.items() if count}
 
 
