@@ -51,6 +51,7 @@ class Publisher:
         *,
         window: int | None = None,
         report: Report | None = None,
+        from_start: bool = False,
     ) -> None:
         """Take what is to be published.
 
@@ -60,10 +61,13 @@ class Publisher:
             fanout: As it stands.
             window: Chunks that are outstanding at the most; fewer if they are large.
             report: Called with the fan-out every now and then.
+            from_start: The source is read from its start, and of the chunks that were published
+                those that are not done are published again.
         """
         self._task: Any = celery_app.tasks[TASK]
         self._fanouts, self._id, self._spec = fanouts, fanout.id, fanout.spec
-        self._next = fanout.chunks_published
+        self._known = fanout.chunks_published
+        self._next = 0 if from_start else self._known
         self._window = window or WINDOW
         self._largest = 1
         self._report = report
@@ -87,14 +91,24 @@ class Publisher:
         standing = self._standing(partial(self._fanouts.standing, self._id))
         position, error = start, None
         for chunk in cut(records, device_check(self._spec), self._spec.chunk, start):
-            standing = self._wait_for_room(standing, holding)
+            position, error = chunk.position, chunk.error
+            if self._is_done():
+                self._next += 1
+                continue
+            if self._next >= self._known:
+                standing = self._wait_for_room(standing, holding)
             if standing.state is State.CANCELLED:
                 return
             standing = self._publish(chunk) if chunk.entries or chunk.invalid else standing
-            position, error = chunk.position, chunk.error
         self._standing(
             partial(self._fanouts.source_ended, self._id, error, position=dict(position))
         )
+
+    def _is_done(self) -> bool:
+        """Tell whether the next chunk was published before, and all its devices are settled."""
+        if self._next >= self._known:
+            return False
+        return keep_trying(partial(self._fanouts.done, self._id, [self._next]))[0]
 
     def _publish(self, chunk: Chunk) -> Standing:
         if chunk.entries:
