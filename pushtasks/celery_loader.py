@@ -30,6 +30,10 @@ VISIBILITY_TIMEOUT: Final = 600
 #: Connections of a worker process to Redis, made as needed. Each of many threads or greenlets may
 #: need one to acknowledge its task; beyond Celery's own limit, 10, acknowledgements are lost.
 MAX_CONNECTIONS: Final = 1000
+#: How workers look for such tasks (kombu 5.7 and newer): every ten seconds, not on every tenth of
+#: these occasions only; and a worker that is killed while it looks keeps the others from looking
+#: for half a minute, not for five.
+SEARCH: Final = MappingProxyType({"unacked_restore_throttle": 1, "unacked_mutex_expire": 30})
 
 _DJANGO_PREFIX: Final = "CELERY_"
 
@@ -117,6 +121,7 @@ def _transport_options(settings: Mapping[str, Any], environ: Mapping[str, str]) 
     broker = {
         "visibility_timeout": timeout,
         "max_connections": MAX_CONNECTIONS,
+        **SEARCH,
         **settings.get("broker_transport_options", {}),
     }
     shared = {

@@ -1,6 +1,6 @@
 import pytest
 
-from pushtasks.celery_loader import MAX_CONNECTIONS, completed
+from pushtasks.celery_loader import MAX_CONNECTIONS, SEARCH, completed
 from pushtasks.errors import InvalidSettings
 
 WORKER = ["celery", "-A", "pushtasks", "worker"]
@@ -85,6 +85,7 @@ def test_the_visibility_timeout_is_in_all_places_where_celery_asks_for_it():
     assert settings["broker_transport_options"] == {
         "visibility_timeout": 90,
         "max_connections": MAX_CONNECTIONS,
+        **SEARCH,
     }
     assert settings["result_backend_transport_options"] == {"visibility_timeout": 90}
     assert complete()["visibility_timeout"] == 600
@@ -102,6 +103,7 @@ def test_transport_options_of_ones_own_are_added_to():
         "master_name": "m",
         "visibility_timeout": 5,
         "max_connections": MAX_CONNECTIONS,
+        **SEARCH,
     }
     assert settings["result_backend_transport_options"] == {
         "global_keyprefix": "x",
