@@ -7,8 +7,9 @@ where it is called (`apply_async`, and so `.delay`) and again in the worker (`at
 from typing import Any, Final
 
 from pushtasks import arguments as checks
-from pushtasks import attempts, chunks
-from pushtasks.chunk_task import ChunkTask
+from pushtasks import attempts
+from pushtasks.chunks.sending import send_chunk as try_chunk
+from pushtasks.chunks.task import ChunkTask
 from pushtasks.handover_task import HandoverTask
 from pushtasks.host import host_task
 from pushtasks.poll_task import PollTask
@@ -222,7 +223,7 @@ def send_chunk(
         InvalidPush: At the call: these are no entries. In the worker: they can be sent to none.
         InvalidSettings: In the worker: the app's settings or keys cannot be used.
     """
-    return chunks.send_chunk(self, attempts.named(locals()))
+    return try_chunk(self, attempts.named(locals()))
 
 
 @host_task(name="pushtasks.poll_feedback", base=PollTask, bind=True)

@@ -20,8 +20,6 @@ LAYERS = (
     ("fanout",),
     ("tasks",),
     ("attempts", "chunks", "poll_task", "handover_task"),
-    ("chunk_message", "chunk_parts"),
-    ("chunk_task",),
     ("task_base",),
     ("addressing",),
     ("arguments", "delivery"),

