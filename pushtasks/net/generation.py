@@ -169,9 +169,10 @@ class Generation:
         self, curls: list[pycurl.Curl], now: float, ended: list[tuple[Job, Answer | None]]
     ) -> None:
         """Take answers that came together, and learn once from all of them: it costs less."""
+        busy, remove = self._busy, self._multi.remove_handle
         first, last, accepted = now, 0.0, 0
         for curl in curls:
-            transfer = self._busy[curl]
+            transfer = busy.pop(curl)
             answer = transfer.response()
             started = transfer.started
             first = min(first, started)
@@ -180,7 +181,8 @@ class Generation:
                 last = max(last, started)
             if self._gated:
                 self._open_gate(transfer)
-            ended.append((self._release(transfer), answer))
+            remove(curl)
+            ended.append((self._free(transfer), answer))
         self._heard, self._timed_out = now, False
         self._patience.note(now - first, len(curls))
         if accepted:
@@ -241,6 +243,10 @@ class Generation:
     def _release(self, transfer: Transfer) -> Job:
         del self._busy[transfer.curl]
         self._multi.remove_handle(transfer.curl)
+        return self._free(transfer)
+
+    def _free(self, transfer: Transfer) -> Job:
+        """Keep a transfer, or its like, for the next job; return the one that is over."""
         job = transfer.unload()
         if transfer.is_reusable:
             self._idle.append(transfer)

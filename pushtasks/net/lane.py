@@ -129,8 +129,9 @@ class Lane:
 
     def _expires(self, job: Job) -> float:
         """Wait longer while answers keep coming, so a long queue drains; but not without end."""
-        patience = max(job.submitted, min(self._heard, job.submitted + QUEUE_LIMIT))
-        return patience + job.timeout
+        _, timeout, submitted, _, _ = job
+        patience = max(submitted, min(self._heard, submitted + QUEUE_LIMIT))
+        return patience + timeout
 
     def _refuse_waiting(self, reason: str) -> None:
         while self._waiting:
@@ -141,7 +142,8 @@ class Lane:
 
     def _deliver(self, job: Job, answer: Answer) -> None:
         self._ended += 1
+        _, _, _, sink, place = job
         try:
-            job.sink.deliver(job.place, answer)
+            sink.deliver(place, answer)
         except Exception:
             logger.exception("Whoever waited for an answer of %s failed", self._origin.url)

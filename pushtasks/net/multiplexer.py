@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from itertools import repeat
 from typing import Any, Final
 
 from pushtasks.net.http import Answer, Request, Unanswered
@@ -113,7 +114,7 @@ class Multiplexer:
             The future answer. The call itself waits only while the multiplexer is full.
         """
         single = _Single()
-        self._enqueue(origin, [Job(request, timeout, time.monotonic(), single, 0)])
+        self._enqueue(origin, [(request, timeout, time.monotonic(), single, 0)])
         return single.future
 
     def submit_many(
@@ -152,8 +153,13 @@ class Multiplexer:
     def _submit(self, origin: Origin, requests: Sequence[Request], timeout: float) -> _Batch:
         batch, now = _Batch(len(requests)), time.monotonic()
         if requests:
-            jobs = [Job(request, timeout, now, batch, i) for i, request in enumerate(requests)]
-            self._enqueue(origin, jobs)
+            places = range(len(requests))
+            self._enqueue(
+                origin,
+                list(
+                    zip(requests, repeat(timeout), repeat(now), repeat(batch), places, strict=False)
+                ),
+            )
         else:
             batch.future.set_result([])
         return batch
@@ -181,13 +187,13 @@ class Multiplexer:
 
     def _enqueue(self, origin: Origin, jobs: list[Job]) -> None:
         with self._room:
-            refusal = self._wait_for_room(jobs[0].timeout)
+            refusal = self._wait_for_room(jobs[0][1])
             if refusal is None:
                 self._held += len(jobs)
                 self._post(lambda: self._lane(origin).add(jobs))
                 return
-        for job in jobs:
-            job.sink.deliver(job.place, refusal)
+        for _, _, _, sink, place in jobs:
+            sink.deliver(place, refusal)
 
     def _wait_for_room(self, timeout: float) -> Unanswered | None:
         self._room.wait_for(lambda: self._held < self._capacity or self._stop_at, timeout)

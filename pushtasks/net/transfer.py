@@ -1,6 +1,6 @@
 """One reusable libcurl easy handle: a request goes in, an answer comes out."""
 
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import certifi
 import pycurl
@@ -60,17 +60,10 @@ class Sink(Protocol):
         """Take the answer to the request with this place in the submission."""
 
 
-class Job(NamedTuple):
-    """A request on its way, and who waits for its answer."""
-
-    request: Request
-    #: Seconds for the answer once the request is under way, and for the wait before.
-    timeout: float
-    #: Monotonic time at which it was handed over.
-    submitted: float
-    sink: Sink
-    #: Which of the sink's requests it is.
-    place: int
+#: A request on its way, and who waits for its answer: the request; seconds for the answer once it
+#: is under way, and for the wait before; the monotonic time at which it was handed over; the sink,
+#: and which of its requests it is. A bare tuple, which costs a seventh of a named one.
+Job = tuple[Request, float, float, Sink, int]
 
 
 class Connections(Protocol):
@@ -167,7 +160,7 @@ class Transfer:
         """Prepare to send the request of `job`."""
         self.job, self.started = job, now
         self._position, self._refused = 0, False
-        request = job.request
+        request, timeout, *_ = job
         self._limit = request.body_limit
         self._set(pycurl.URL, self._origin.url + request.path)
         try:
@@ -176,9 +169,9 @@ class Transfer:
             self._set(pycurl.HTTPHEADER, [line.encode() for line in request.headers])
         if request.body is not self._last_body:
             self._load_body(request.body)
-        if job.timeout != self._last_timeout:
-            self._set(pycurl.TIMEOUT_MS, int(job.timeout * 1000))
-            self._last_timeout = job.timeout
+        if timeout != self._last_timeout:
+            self._set(pycurl.TIMEOUT_MS, int(timeout * 1000))
+            self._last_timeout = timeout
         if request.method != "POST" or request.wanted_headers:
             self._load_peculiarities(request)
 
@@ -247,11 +240,11 @@ class Transfer:
 
     def _on_header(self, line: bytes) -> None:
         name, _, value = line.decode("latin-1").partition(":")
-        if self.job and name.lower() in self.job.request.wanted_headers:
+        if self.job and name.lower() in self.job[0].wanted_headers:
             self._headers[name.lower()] = value.strip()
 
     def _on_read(self, size: int) -> bytes:
-        body = self.job.request.body if self.job else b""
+        body = self.job[0].body if self.job else b""
         part = body[self._position : self._position + size]
         self._position += len(part)
         return part

@@ -559,7 +559,7 @@ def test_what_the_gateway_may_have_read_never_counts_as_unwritten(make_pool, gat
     gateway.limit_what_its_kernel_takes(9000)
     pool = make_pool(encode=padded, send_buffer=20_000, silence=0.5)
 
-    verdicts = pool.exchange(list(range(64)))
+    verdicts = pool.exchange(list(range(256)))
 
     assert all(verdicts[item].maybe_sent for item in seen)
     assert not set(seen) & set(gateway.accepted)
