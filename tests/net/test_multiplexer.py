@@ -7,7 +7,6 @@ import pytest
 
 from pushtasks.net.http import Response, Unanswered
 from pushtasks.net.multiplexer import Multiplexer
-from pushtasks.net.transfer import Job
 
 
 class CountingBell:
@@ -236,7 +235,7 @@ def test_everybody_is_answered_who_submits_during_a_close(apns):
 def test_a_sink_that_raises_harms_no_other(multiplexer, apns, caplog):
     sink = BrokenSink()
     multiplexer.submit(apns.origin(), apns.push(1), 10).result(10)
-    multiplexer._enqueue(apns.origin(), [Job(apns.push(2), 10, time.monotonic(), sink, 0)])
+    multiplexer._enqueue(apns.origin(), [(apns.push(2), 10.0, time.monotonic(), sink, 0)])
     future = multiplexer.submit_many(apns.origin(), apns.pushes(20, first=3), 10)
     assert future.result(10) == [Response(200)] * 20
     assert sink.called.wait(10)
