@@ -53,11 +53,9 @@ def store(make_store):
 
 
 @pytest.fixture
-def server():
+def server(free_port):
     """A Redis that a test may stop and start again, always on the same port."""
-    with ValkeyServer(config={"save": ""}) as first:
-        port = first.port
-    server = ValkeyServer(port=port, config={"save": ""})
+    server = ValkeyServer(port=free_port, config={"save": ""})
     server.start()
     yield server
     if server.is_running():

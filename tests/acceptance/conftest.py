@@ -16,8 +16,6 @@ from celery import Celery
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
 
 READY = " ready."
-#: A property of a test: what it measured.
-FIGURES = "figures"
 #: Settings that name a file.
 PATHS = {"ca_file", "certificate", "certificate_key", "credentials", "key"}
 
@@ -182,15 +180,6 @@ def report(request):
         seconds = time.perf_counter() - started
         more = "".join(f", {name} {value}" for name, value in line.items())
         figures = f"{what}: {seconds:.1f} s, {count / seconds:.0f}/s{more}"
-        request.node.user_properties.append((FIGURES, figures))
+        request.node.user_properties.append(("figures", figures))
 
     return timed
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Show them all, whichever process has run the tests."""
-    ended = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
-    figures = [text for one in ended for name, text in one.user_properties if name == FIGURES]
-    if figures:
-        terminalreporter.section("figures")
-        terminalreporter.write_line("\n".join(figures))

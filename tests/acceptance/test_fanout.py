@@ -96,11 +96,10 @@ def test_a_publisher_that_is_killed_again_and_again_loses_nothing_and_counts_all
 
 
 def test_a_broker_that_is_restarted_only_holds_a_fanout_up(
-    start_worker, command, file, emulator, tmp_path, wait_until
+    start_worker, command, file, emulator, tmp_path, wait_until, free_port
 ):
-    config = {"appendonly": "yes", "appendfsync": "always", "save": ""}
-    with ValkeyServer(data_dir=tmp_path / "valkey", config=config) as first:
-        port = first.port
+    config, port = {"appendonly": "yes", "appendfsync": "always", "save": ""}, free_port
+    with ValkeyServer(data_dir=tmp_path / "valkey", port=port, config=config):
         broker = {
             "PUSHTASKS_BROKER_URL": f"redis://127.0.0.1:{port}/0",
             "PUSHTASKS_RESULT_BACKEND": f"redis://127.0.0.1:{port}/1",

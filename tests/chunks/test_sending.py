@@ -205,11 +205,11 @@ def test_lines_that_do_not_go_with_the_entries_are_refused(host):
         host.tasks["pushtasks.send_chunk"].delay("id", 0, tokens(2), lines=[1])
 
 
-def test_a_redis_that_restarts_meanwhile_loses_nothing(make_host, emulator, tmp_path):
+def test_a_redis_that_restarts_meanwhile_loses_nothing(make_host, emulator, tmp_path, free_port):
     kept = {"data_dir": tmp_path, "persist": True, "config": {"appendonly": "yes"}}
+    kept["port"] = port = free_port
     server = ValkeyServer(**kept)
     server.start()
-    port = server.port
     host = make_host(f"redis://127.0.0.1:{port}")
     fanouts, call = current_store(host).fanouts, host.tasks["pushtasks.send_chunk"]
     id_, _ = fanouts.create(Spec("apns", "default", "Hi"))
@@ -222,7 +222,7 @@ def test_a_redis_that_restarts_meanwhile_loses_nothing(make_host, emulator, tmp_
     while not emulator.control("GET", "/stats")["apns"]["in_flight"]:
         assert time.monotonic() < deadline
     server.stop()
-    server = ValkeyServer(port=port, **kept)
+    server = ValkeyServer(**kept)
     time.sleep(1.0)  # until it has been missed
     server.start()
     sending.join(30)

@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def main() -> None:
     """Keep Valkey running until nobody needs it."""
     folder, end = Path(sys.argv[1]), sys.argv[2]
     config = {"save": ""} if end == "remove" else {}
-    with ValkeyServer(data_dir=folder / "valkey", config=config) as server:
+    with ValkeyServer(data_dir=folder / "valkey", port=free_port(), config=config) as server:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # without it, Valkey would be left behind
         print(server.port, flush=True)  # noqa: T201
@@ -36,6 +37,13 @@ def main() -> None:
     if end == "remove":
         shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """Return a port that the kernel gives to nobody else: two of us may start at the same time."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
 
 
 if __name__ == "__main__":
