@@ -16,11 +16,11 @@ from reprlib import repr as shown
 from typing import Any, Final
 from urllib.parse import quote
 
-from pushtasks.apns.http2 import json_object, read_reason, seconds_since_1970
+from pushtasks.apns.http2 import read_reason, seconds_since_1970
 from pushtasks.apns.notification import EPOCH, absolute_expiration, apns_id
 from pushtasks.apns.payload import encode_payload, payload_dictionary
 from pushtasks.errors import InvalidPush, PushError
-from pushtasks.net.http import Request, Response
+from pushtasks.net.http import Request, Response, json_object
 from pushtasks.results import Verdict
 from pushtasks.wire import apns_http2 as wire
 
@@ -195,7 +195,7 @@ class Channels:
         channel = json_object(response.body)
         if not channel:
             raise _refusal(response, "no JSON object in the answer")
-        return channel
+        return dict(channel)
 
     def delete(self, channel_id: str) -> None:
         """End a channel; devices hear nothing of it.

@@ -1,12 +1,12 @@
 """Notification → HTTP request, HTTP response → verdict: the provider API without any I/O."""
 
-import json
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pushtasks.apns.notification import EPOCH, Notification
-from pushtasks.net.http import Request, Response
+from pushtasks.net.http import Request, Response, json_object
 from pushtasks.results import Verdict
 from pushtasks.wire import apns_http2 as wire
 
@@ -93,16 +93,7 @@ def read_reason(response: Response) -> str:
     return _reason(json_object(response.body), response.status)
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that a body holds; an empty one if it holds anything else."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):  # ValueError: no JSON, or not even UTF-8
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def _reason(answer: dict[str, Any], status: int) -> str:
+def _reason(answer: Mapping[str, Any], status: int) -> str:
     reason = answer.get("reason")
     if isinstance(reason, str) and 0 < len(reason) <= REASON_LIMIT and reason.isprintable():
         return reason
