@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "emulator": "Run a pretend Apple and Google.",
     "send": "Send a push to devices.",
     "fanout": "Send a payload to any number of devices; watch and steer that.",
+    "serve": "Take pushes by HTTP, and show a page.",
     "report": "Show what became of all pushes, over all workers.",
     "feedback": "Show or hand on what providers told about devices: dead tokens, replaced ids.",
     "check": "Check settings, keys, connections, broker and workers.",
