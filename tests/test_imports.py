@@ -40,7 +40,7 @@ LAYERS = (
     ("config",),
     ("retries",),
     ("breaker",),
-    ("news",),
+    ("news", "observers"),
     ("results",),
     ("keyfiles", "redis_urls"),
     ("errors", "masking"),
