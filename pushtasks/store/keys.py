@@ -22,6 +22,16 @@ REASONS_LIMIT: Final = 200
 #: Characters of a reason in a counter's name.
 REASON_LENGTH: Final = 80
 
+#: Followed by `provider:app` and the number of a slot of minutes: a hash of what became of pushes
+#: in each of them, by `minute:kind`; slots and minutes are counted from 1970 on.
+MINUTES: Final = f"{PREFIX}minutes:"
+#: Minutes in one slot, since small hashes are quickest.
+MINUTES_SLOT: Final = 10
+#: Seconds for which a slot outlives its last minute: somewhat more than the hour that is shown.
+MINUTES_AGE: Final = 70 * 60
+#: The field of a report that holds the second of the last minute in which a push was accepted.
+ACCEPTED_AT: Final = "accepted_at"
+
 #: Seconds of one half of the breaker's window: it looks at this half and the one before.
 BREAKER_BUCKET: Final = 600
 #: Suspicious rejections in the window below which they are held back in silence.
@@ -55,6 +65,11 @@ FAILURE_FIELD: Final = "failure"
 def report(provider: Provider, app: str) -> str:
     """Return the key of an app's counters, a hash."""
     return f"{PREFIX}report:{provider}:{app}"
+
+
+def minutes(provider: Provider, app: str, slot: int) -> str:
+    """Return the key of what became of an app's pushes in some ten minutes, a hash."""
+    return f"{MINUTES}{provider}:{app}:{slot}"
 
 
 def breaker(provider: Provider, app: str, environment: str) -> str:

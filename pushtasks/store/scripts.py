@@ -7,6 +7,8 @@ stream and wake-ups of one try one transaction, in one round trip.
 import hashlib
 from typing import Final
 
+from pushtasks.store import keys
+
 
 class Script:
     """A Lua script and the name by which Redis remembers it."""
@@ -24,6 +26,14 @@ local function clock()
 end
 """
 
+_CONSTANTS: Final = f"""
+local MINUTES, MINUTES_SLOT, MINUTES_AGE = '{keys.MINUTES}', {keys.MINUTES_SLOT}, {keys.MINUTES_AGE}
+local ACCEPTED_AT = '{keys.ACCEPTED_AT}'
+-- What the minutes tell apart, by counter of the report, beside rejections for whatever reason.
+local KINDS = {{accepted = 'accepted', late = 'rejected', not_sent = 'unsent',
+    maybe_sent = 'unsent'}}
+"""
+
 #: A function that notes one tally, for the scripts that do.
 #:
 #: KEYS: stream, lost, report, reports, breaker, dead, three alarms (breaker, full, lost), then a
@@ -31,10 +41,13 @@ end
 #: ARGV: a JSON object (see `tallies.script_arguments`), parsed in `head`, then four for each of the
 #: news: "plain", "expired" or "suspicious"; score and member for the known-dead; the news as JSON.
 #: Returns: see `tallies.Noted`.
-TELL: Final = """
+TELL: Final = (
+    _CONSTANTS
+    + """
 local function tell(KEYS, ARGV, head)
 local stream, lost, report, reports, breaker, dead = unpack(KEYS, 1, 6)
 local ALARMS, CONSUMERS, NEWS = 7, 10, 2
+local now = tonumber(redis.call('TIME')[1])
 
 local function alarm(place, seconds)
     return redis.call('SET', KEYS[place], '1', 'NX', 'EX', seconds) and 1 or 0
@@ -48,9 +61,19 @@ local function count(name, amount)
     redis.call('HINCRBY', report, name, amount)
 end
 
+-- Counts what became of pushes in this minute. The first count of a minute does what is to be done
+-- once in it.
+local function count_minute(kind, amount)
+    local minute = math.floor(now / 60)
+    local slot = MINUTES .. head.name .. ':' .. math.floor(minute / MINUTES_SLOT)
+    if redis.call('HINCRBY', slot, minute .. ':' .. kind, amount) ~= amount then return end
+    redis.call('EXPIRE', slot, MINUTES_AGE)
+    if kind == 'accepted' and amount > 0 then redis.call('HSET', report, ACCEPTED_AT, now) end
+end
+
 -- Counts the judged pushes of two buckets of time, and returns how many of them are suspicious.
 local function window(suspicious)
-    local bucket = math.floor(redis.call('TIME')[1] / head.bucket)
+    local bucket = math.floor(now / head.bucket)
     local names = {'bucket', 'suspicious', 'judged', 'suspicious_before', 'judged_before'}
     local seen = redis.call('HMGET', breaker, unpack(names))
     for place = 1, 5 do seen[place] = tonumber(seen[place] or 0) end
@@ -152,7 +175,13 @@ if head.keep_dead and expired > 0 then
     redis.call('ZREMRANGEBYRANK', dead, 0, -head.dead_limit - 1)
 end
 
-for name, amount in pairs(head.counts) do count(name, amount) end
+local by_kind = {}
+for name, amount in pairs(head.counts) do
+    count(name, amount)
+    local kind = KINDS[name] or (string.sub(name, 1, 9) == 'rejected:' and 'rejected')
+    if kind then by_kind[kind] = (by_kind[kind] or 0) + amount end
+end
+for kind, amount in pairs(by_kind) do count_minute(kind, amount) end
 if expired > 0 then count('dead_tokens', expired) end
 if held > 0 then count('held', held) end
 redis.call('SADD', reports, head.name)
@@ -170,6 +199,7 @@ end
 return result
 end
 """
+)
 #: Note one tally.
 NOTE: Final = Script(TELL + "return tell(KEYS, ARGV, cjson.decode(ARGV[1]))")
 
@@ -188,14 +218,18 @@ return redis.call('DEL', KEYS[1])
 """)
 
 #: KEYS: reports. ARGV: what the key of a report begins with. Pushes that wait stay counted: they
-#: are still to come.
-RESET: Final = Script("""
+#: are still to come. So does the time of the last that was accepted.
+RESET: Final = Script(
+    _CONSTANTS
+    + """
 for _, name in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     local report = ARGV[1] .. name
-    local pending = redis.call('HGET', report, 'pending')
+    local pending, accepted_at = unpack(redis.call('HMGET', report, 'pending', ACCEPTED_AT))
     redis.call('DEL', report)
     if pending then redis.call('HSET', report, 'pending', pending, 'attempts', pending) end
+    if accepted_at then redis.call('HSET', report, ACCEPTED_AT, accepted_at) end
 end
 redis.call('DEL', KEYS[2])
 return 1
-""")
+"""
+)

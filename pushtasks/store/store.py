@@ -18,6 +18,7 @@ from pushtasks.store.connection import Connection, StoreUnavailable
 from pushtasks.store.entries import read_entry
 from pushtasks.store.fanouts import Fanouts
 from pushtasks.store.groups import Group
+from pushtasks.store.health import Health, read_health
 from pushtasks.store.rates import Rates
 from pushtasks.store.reports import read_report
 from pushtasks.store.silence import Silence
@@ -152,6 +153,18 @@ class Store:
             apps, stream = read_report(client)
         stream["length"] = self._settings.feedback.length
         return {APNS: apps.get(APNS, {}), GCM: apps.get(GCM, {}), "stream": stream}
+
+    def health(self, apps: Iterable[tuple[Provider, str]]) -> list[Health]:
+        """Return how apps fare at their providers, in their order.
+
+        Args:
+            apps: Each as provider and name.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        with self._connection.watched() as client:
+            return read_health(client, apps)
 
     def reset_report(self) -> None:
         """Set all counters to 0, except for pushes that are pending.
