@@ -8,7 +8,7 @@ from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushtasks.config import ApnsApp, GcmApp, current_settings, load_settings
+from pushtasks.config import ApnsApp, GcmApp, current_settings, load_settings, mistakes_in
 from pushtasks.config.mistakes import APPS
 from pushtasks.errors import InvalidPush, InvalidSettings
 
@@ -615,3 +615,27 @@ def test_apps_made_by_hand_are_checked_too():
     with pytest.raises(ValueError, match="key_id"):
         ApnsApp(name="x", topic="a.b", key="k.p8")
     assert GcmApp(name="x", credentials="{}").streams == 100
+
+
+def test_mistakes_come_as_lines_each_with_its_key(tmp_path):
+    wrong = {"apns": {"default": {**APNS, "key_id": "short", "topik": "a.b"}}, "gmc": {}}
+
+    lines = mistakes_in(wrong, environ={"PUSHTASKS_NOBODY": "1"}, directory=tmp_path)
+
+    assert [line.partition(":")[0] for line in lines] == [
+        "PUSHTASKS_NOBODY",
+        "apns.default.key_id",
+        "apns.default.topik",
+        "gmc",
+    ]
+    assert mistakes_in({"apns": {"default": APNS}}, environ={}, directory=tmp_path) == []
+
+
+def test_what_cannot_be_read_at_all_is_one_mistake(tmp_path):
+    missing = {"PUSHTASKS_CONFIG": str(tmp_path / "none.toml")}
+
+    [no_file] = mistakes_in(None, environ=missing, directory=tmp_path)
+    [no_dict] = mistakes_in("x", environ={}, directory=tmp_path)
+
+    assert "none.toml cannot be read (No such file or directory)" in no_file
+    assert no_dict.startswith("Celery setting pushtasks is a str; it must be a dict")

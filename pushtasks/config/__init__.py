@@ -6,6 +6,14 @@ Nothing here opens a key or certificate, so that a web process needs none to han
 """
 
 from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp
-from pushtasks.config.settings import Settings, current_settings, load_settings
+from pushtasks.config.settings import Settings, current_settings, load_settings, mistakes_in
 
-__all__ = ["ApnsApp", "FeedbackSettings", "GcmApp", "Settings", "current_settings", "load_settings"]
+__all__ = [
+    "ApnsApp",
+    "FeedbackSettings",
+    "GcmApp",
+    "Settings",
+    "current_settings",
+    "load_settings",
+    "mistakes_in",
+]

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pushtasks import redis_urls
 from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp, WrittenSettings
 from pushtasks.config.mistakes import invalid_settings, lines_of, names_written
-from pushtasks.config.sources import FILE_NAME, read_sources
+from pushtasks.config.sources import FILE_NAME, Sources, read_sources
 from pushtasks.errors import InvalidPush, InvalidSettings
 
 _App = TypeVar("_App", ApnsApp, GcmApp)
@@ -83,19 +83,10 @@ def load_settings(
     Raises:
         InvalidSettings: Something is wrong; the message has a line for each mistake.
     """
-    if not isinstance(celery_setting, Mapping | None):
-        raise InvalidSettings(
-            f"Celery setting pushtasks is a {type(celery_setting).__name__}; it must be a dict of"
-            " the shape of pushtasks.toml"
-        )
-    sources = read_sources(celery_setting, environ, directory or Path.cwd())
-    lines = [*sources.mistakes, *names_written(sources.values)]
-    try:
-        written = WrittenSettings.model_validate(sources.values)
-    except ValidationError as error:
-        lines += lines_of(error)
-    if lines:
-        raise invalid_settings(lines, sources.names) from None
+    sources = _sources(celery_setting, environ, directory)
+    written, lines = _checked(sources)
+    if written is None or lines:
+        raise invalid_settings(lines, sources.names)
     return Settings(
         apns=MappingProxyType(written.apns),
         gcm=MappingProxyType(written.gcm),
@@ -103,6 +94,41 @@ def load_settings(
         redis_url=written.redis_url,
         feedback=written.feedback,
     )
+
+
+def mistakes_in(
+    celery_setting: Mapping[str, object] | None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    directory: Path | None = None,
+) -> list[str]:
+    """Return what is wrong with the settings, a line for each mistake; all arguments as above."""
+    try:
+        return _checked(_sources(celery_setting, environ, directory))[1]
+    except InvalidSettings as error:
+        return [str(error)]
+
+
+def _sources(
+    celery_setting: Mapping[str, object] | None,
+    environ: Mapping[str, str],
+    directory: Path | None,
+) -> Sources:
+    if not isinstance(celery_setting, Mapping | None):
+        raise InvalidSettings(
+            f"Celery setting pushtasks is a {type(celery_setting).__name__}; it must be a dict of"
+            " the shape of pushtasks.toml"
+        )
+    return read_sources(celery_setting, environ, directory or Path.cwd())
+
+
+def _checked(sources: Sources) -> tuple[WrittenSettings | None, list[str]]:
+    """Return settings, None if they have no shape, and a line for each mistake."""
+    lines = [*sources.mistakes, *names_written(sources.values)]
+    try:
+        return WrittenSettings.model_validate(sources.values), lines
+    except ValidationError as error:
+        return None, lines + lines_of(error)
 
 
 def current_settings(app: Celery) -> Settings:

@@ -17,7 +17,7 @@ from celery import Celery
 
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidSettings
-from pushtasks.fanout.publishing import resume, start
+from pushtasks.fanout.publishing import check, resume, start
 from pushtasks.fanout.redis_key import RedisKey
 from pushtasks.fanout.sources import File, Stream
 from pushtasks.fanout.watching import cancel, failures, pause, recent, status, wait
@@ -28,6 +28,7 @@ __all__ = [
     "Fanout",
     "State",
     "cancel",
+    "check",
     "failures",
     "file",
     "pause",

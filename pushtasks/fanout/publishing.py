@@ -89,6 +89,30 @@ def start(
     return existing(fanouts, id_)
 
 
+def check(
+    provider: str | None,
+    payload: Any,
+    *,
+    app: str = "default",
+    celery_app: Celery | None = None,
+    **options: Any,
+) -> None:
+    """Check what all devices of a fan-out share, as `start` does, and begin nothing.
+
+    Args:
+        provider: As of `start`, and so are the others.
+        payload: What is to be sent.
+        app: The app in the settings.
+        celery_app: Whose settings name the apps; left out, the current one.
+        options: As of `send_apns_many` or `send_gcm_many`.
+
+    Raises:
+        InvalidPush: None of the devices could be sent to.
+    """
+    spec = checked(Spec(provider or "mixed", app, payload, options))
+    _find_apps(spec, celery_app or current_app())
+
+
 def resume(
     id_: str,
     devices: Any = None,

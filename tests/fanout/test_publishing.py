@@ -134,6 +134,27 @@ def test_an_app_that_is_not_set_is_refused_where_others_are(start, host):
         start(tokens(3))
 
 
+GATEWAY = {"apns": {"default": {"protocol": "binary", "certificate": "cert.pem"}}}
+
+
+@pytest.mark.parametrize(
+    ("payload", "options", "told"),
+    [
+        ({"alert": 7, "aps": "Hi"}, {}, "aps"),
+        ("Hi", {"dry_run": True}, "fan-out to apns has no option 'dry_run'"),
+        ("Hi", {"app": "theirs"}, "app 'theirs' is not in the apns settings"),
+    ],
+)
+def test_it_can_be_checked_without_beginning_anything(payload, options, told, start, host):
+    host.conf.pushtasks = GATEWAY
+    with pytest.raises(InvalidPush, match=told):
+        fanout.check("apns", payload, celery_app=host, **options)
+
+    fanout.check("apns", "Hi", priority=5, celery_app=host)
+
+    assert fanout.recent(celery_app=host) == []
+
+
 def test_the_same_key_is_published_once(start, eager_workers, host):
     first = start(tokens(3), key="news")
     again = start(tokens(3), key="news")
