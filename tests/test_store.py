@@ -84,6 +84,13 @@ def tokens(store):
     return [entry.token for entry in store.entries(count=1000)]
 
 
+def test_all_processes_share_a_secret_that_nobody_chose(make_store):
+    one, other = make_store().secret("page"), make_store().secret("page")
+
+    assert one == other != make_store().secret("another")
+    assert len(one) > 40
+
+
 # Reports --------------------------------------------------------------------------------------
 
 

@@ -133,6 +133,16 @@ class Fanout:
         return self.accepted + self.rejected + self.not_sent + self.maybe_sent + self.invalid
 
     @property
+    def expected(self) -> int | None:
+        """How many devices there are, or will be by what was read of a file; None: unknown."""
+        if self.source_ended:
+            return self.devices
+        size, position = self.spec.source.get("size"), self.position
+        if not size or not position or not position["place"]:
+            return None
+        return round(self.devices * int(size) / int(position["place"]))
+
+    @property
     def seconds(self) -> float:
         """Seconds from its creation to its end, or until now."""
         return ((self.finished_at or datetime.now(UTC)) - self.created_at).total_seconds()

@@ -107,6 +107,11 @@ def lock(name: str) -> str:
     return f"{PREFIX}lock:{name}"
 
 
+def secret(name: str) -> str:
+    """Return the key of a random text that all processes share."""
+    return f"{PREFIX}secret:{name}"
+
+
 def fanout(id_: str) -> str:
     """Return the key of a fan-out's spec and counters, a hash."""
     return f"{FANOUT}{id_}"

@@ -1,6 +1,7 @@
 """What the whole installation shares in Redis: reports, news about devices, locks."""
 
 import logging
+import secrets
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -278,6 +279,17 @@ class Store:
             StoreUnavailable: Redis cannot be reached.
         """
         return bool(self._connection.run(scripts.RELEASE, [([keys.lock(name)], [owner])])[0])
+
+    def secret(self, name: str) -> str:
+        """Return a random text that all processes share, made when it is first asked for.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        with self._connection.watched() as client, client.pipeline() as pipeline:
+            pipeline.set(keys.secret(name), secrets.token_urlsafe(32), nx=True)
+            _, found = pipeline.get(keys.secret(name)).execute()
+            return str(found)
 
     # Trouble ------------------------------------------------------------------------------------
 

@@ -86,19 +86,9 @@ class View:
         self._live.stop()
 
 
-def expected(fanout: Fanout) -> int | None:
-    """Return how many devices there are, or will be by what was read of a file; None: unknown."""
-    if fanout.source_ended:
-        return fanout.devices
-    size, position = fanout.spec.source.get("size"), fanout.position
-    if not size or not position or not position["place"]:
-        return None
-    return round(fanout.devices * int(size) / int(position["place"]))
-
-
 def seconds_left(fanout: Fanout, rate: float | None) -> float | None:
     """Return how long a fan-out will still take at a rate; None if there is no telling."""
-    total = expected(fanout)
+    total = fanout.expected
     if not rate or total is None or fanout.state is not State.RUNNING:
         return None
     return (total - fanout.settled) / rate
@@ -106,7 +96,7 @@ def seconds_left(fanout: Fanout, rate: float | None) -> float | None:
 
 def bar(fanout: Fanout, rate: float | None) -> Group:
     """Return two lines: how far it is, and what became of the devices."""
-    total = expected(fanout)
+    total = fanout.expected
     line = Table.grid(padding=(0, 1))
     about = "" if fanout.source_ended else "about "
     of = "" if total is None else f" of {about}{total:,}"
@@ -195,7 +185,7 @@ def standing(fanout: Fanout) -> dict[str, Any]:
         "provider": spec.provider,
         "app": spec.app,
         "key": spec.key,
-        "expected": expected(fanout),
+        "expected": fanout.expected,
         "retried": fanout.retried,
         "failures": fanout.failures,
         "chunks_published": fanout.chunks_published,

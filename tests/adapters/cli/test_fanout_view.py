@@ -35,10 +35,10 @@ def text(shown, width=80):
 def test_the_devices_of_a_file_are_estimated_by_what_was_read_of_it():
     part = fanout(devices=50, position={"line": 50, "place": 250})
 
-    assert view.expected(part) == 200
-    assert view.expected(fanout(devices=50)) is None
-    assert view.expected(fanout(devices=50, source={"kind": "items"})) is None
-    assert view.expected(fanout(devices=70, ended=True, position={"line": 70})) == 70
+    assert part.expected == 200
+    assert fanout(devices=50).expected is None
+    assert fanout(devices=50, source={"kind": "items"}).expected is None
+    assert fanout(devices=70, ended=True, position={"line": 70}).expected == 70
 
 
 def test_a_pace_is_that_of_the_last_seconds():
