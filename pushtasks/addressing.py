@@ -7,10 +7,18 @@ from typing import Any
 
 from celery import Celery
 
+from pushtasks.apns.binary import Frame
 from pushtasks.apns.client import ApnsClient
 from pushtasks.apns.gateway import GatewayClient
 from pushtasks.apns.notification import Notification, apns_id, device_apns_id, device_token
-from pushtasks.arguments import Arguments, apns_entry, apns_notification, fcm_entry, shown_token
+from pushtasks.arguments import (
+    IDENTIFIER,
+    Arguments,
+    apns_entry,
+    apns_notification,
+    fcm_entry,
+    shown_token,
+)
 from pushtasks.config import ApnsApp, GcmApp
 from pushtasks.delivery import Device, Policy
 from pushtasks.errors import InvalidPush
@@ -112,17 +120,29 @@ class _ApnsList:
     list_id: str
 
     def device(self, place: int, entry: Any) -> Device[Any]:
-        token, notification, identifier = entry, self.notification, None
+        if not isinstance(entry, str):
+            return self._own_device(place, entry)
+        chosen = device_apns_id(self.list_id, place)
         try:
-            if not isinstance(entry, str):
-                token, overrides = apns_entry(entry)
-                identifier = overrides.get("apns_id")
-                if overrides:
-                    notification = apns_notification({**self.arguments, **overrides}, topic=None)
-            chosen = apns_id(identifier) if identifier else device_apns_id(self.list_id, place)
-            push = self.client.push(device_token(token), notification, chosen)
+            push = self.client.push(device_token(entry), self.notification, chosen)
+        except InvalidPush as error:
+            return Device(place, entry, error)
+        return Device(place, entry, push)
+
+    def _own_device(self, place: int, entry: Any) -> Device[Any]:
+        """Return a device whose entry is a pair: some of it may hold for this one alone."""
+        token, notification = entry, self.notification
+        try:
+            token, overrides = apns_entry(entry)
+            if overrides.keys() - {IDENTIFIER}:
+                notification = apns_notification({**self.arguments, **overrides}, topic=None)
+            own_id = overrides.get("apns_id")
+            chosen = apns_id(own_id) if own_id else device_apns_id(self.list_id, place)
+            push: Any = self.client.push(device_token(token), notification, chosen)
         except InvalidPush as error:
             return Device(place, shown_token(token), error)
+        if isinstance(push, Frame) and IDENTIFIER in overrides:  # a refusal may come too late
+            push = push._replace(label=overrides[IDENTIFIER])
         return Device(place, token, push)
 
 

@@ -21,6 +21,7 @@ from pushtasks.apns.notification import (
 from pushtasks.errors import InvalidPush
 from pushtasks.fcm.message import check_size, message, target
 from pushtasks.masking import mask
+from pushtasks.results import Identifier
 
 #: Devices of one `send_apns_many`, and of one list in `send_gcm`, whose result names each of them.
 APNS_MANY_LIMIT: Final = 1000
@@ -37,6 +38,10 @@ OVERRIDES: Final = (
     "collapse_id",
     "apns_id",
 )
+#: What it may say beside: nothing that is sent, but by what results, logs and news name the push.
+IDENTIFIER: Final = "identifier"
+#: Characters of an identifier that is text.
+IDENTIFIER_LIMIT: Final = 100
 
 Arguments = dict[str, Any]
 
@@ -185,9 +190,36 @@ def apns_entry(entry: Any) -> tuple[Any, Mapping[str, Any]]:
         )
     token, overrides = entry
     for key in overrides:
-        if key not in OVERRIDES:
-            raise InvalidPush(f"override {key!r} is unknown: {_hint(key, OVERRIDES)}")
+        if key == IDENTIFIER:
+            check_identifier(overrides[key])
+        elif key not in OVERRIDES:
+            known = (*OVERRIDES, IDENTIFIER)
+            raise InvalidPush(f"override {key!r} is unknown: {_hint(key, known)}")
     return token, overrides
+
+
+def check_identifier(value: object) -> Identifier:
+    """Return what a caller calls a push.
+
+    Raises:
+        InvalidPush: It is neither a whole number nor a short text.
+    """
+    if isinstance(value, str) and len(value) <= IDENTIFIER_LIMIT:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise InvalidPush(
+        f"identifier: a {type(value).__name__} of that form names no push; give a whole number, or"
+        f" a text of at most {IDENTIFIER_LIMIT} characters"
+    )
+
+
+def identifier_of(entry: Any) -> Identifier | None:
+    """Return what the caller calls the push of an entry, if he does; wrong entries have none."""
+    try:
+        return check_identifier(entry[1][IDENTIFIER])
+    except (InvalidPush, IndexError, KeyError, TypeError):  # a mere token, mostly
+        return None
 
 
 def fcm_entry(entry: Any) -> tuple[Any, Mapping[str, Any]]:

@@ -11,12 +11,13 @@ from pushtasks.addressing import apns_devices, fcm_devices, policy, spared, verd
 from pushtasks.apns.client import ApnsClient
 from pushtasks.apns.gateway import GatewayClient
 from pushtasks.apns.notification import apns_id, device_apns_id, device_token
-from pushtasks.arguments import Arguments, apns_notification, shown_token
+from pushtasks.arguments import Arguments, apns_notification, identifier_of, shown_token
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.delivery import Device, Later, Policy, deliver_many, deliver_one
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
 from pushtasks.gathering import Gathering, Listing, Summary
+from pushtasks.identified import log_identified
 from pushtasks.ledger import Try, count
 from pushtasks.progress import Progress
 from pushtasks.results import APNS, GCM, Outcome, Result, Verdict
@@ -50,10 +51,13 @@ def to_apns_devices(task: PushTask, arguments: Arguments) -> dict[str, Any]:
     client = attempt.apns_client()
     attempt.wait_for_turn(len(arguments["tokens"]))
     list_id = task.request.id or str(uuid.uuid4())
-    devices = attempt.spared(apns_devices(client, app, arguments, list_id, attempt.left("tokens")))
-    gathering = Summary(APNS, app.name, attempt.progress.gathered)
+    left = attempt.left("tokens")
+    devices = attempt.spared(apns_devices(client, app, arguments, list_id, left))
+    identify = lambda place: identifier_of(left[place])  # noqa: E731
+    gathering = Summary(APNS, app.name, attempt.progress.gathered, identify)
     send = attempt.heeding(partial(client.send, is_list=True))
     later = deliver_many(policy(APNS, app), attempt.progress, devices, send, gathering)
+    log_identified(app, left, gathering.settled, later.places if later else ())
     return attempt.end_many(later, gathering, "tokens")
 
 

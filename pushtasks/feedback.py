@@ -19,7 +19,7 @@ from pushtasks.config import current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.host import current_app
 from pushtasks.news import Entry, Kind, News, Tally
-from pushtasks.results import APNS, Action, Provider, Verdict
+from pushtasks.results import APNS, Action, Identifier, Provider, Verdict
 from pushtasks.retries import rule_for
 from pushtasks.store import Group, Store, StoreUnavailable, current_store
 from pushtasks.telling import tell
@@ -146,7 +146,13 @@ def known_dead(
     return store.known_dead(provider, app_name, tokens) if store else {}
 
 
-def rejected_late(celery_app: Celery, app_name: str, token: str, verdict: Verdict) -> None:
+def rejected_late(
+    celery_app: Celery,
+    app_name: str,
+    token: str,
+    verdict: Verdict,
+    identifier: Identifier | None = None,
+) -> None:
     """Tell of a push that was rejected after its task had called it accepted; never raises.
 
     Args:
@@ -154,6 +160,7 @@ def rejected_late(celery_app: Celery, app_name: str, token: str, verdict: Verdic
         app_name: The app at Apple.
         token: The device token.
         verdict: What the gateway said.
+        identifier: What the caller calls the push, if he does.
     """
     app = current_settings(celery_app).apns.get(app_name)
     late = News(
@@ -165,6 +172,7 @@ def rejected_late(celery_app: Celery, app_name: str, token: str, verdict: Verdic
         reason=verdict.reason,
         status=verdict.status,
         dead_since=verdict.dead_since,
+        identifier=identifier,
     )
     news = [late]
     if rule_for(APNS, verdict).action is Action.DROP_TOKEN:

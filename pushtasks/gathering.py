@@ -1,8 +1,10 @@
 """The results of many devices, gathered over the tries of one task."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
-from pushtasks.results import GCM, VERSION, Outcome, Provider, Result, Verdict
+from pushtasks.results import GCM, VERSION, Identifier, Outcome, Provider, Result, Verdict
 
 
 class Collector(Protocol):
@@ -31,8 +33,23 @@ class Gathering(Collector, Protocol):
 class Summary:
     """Counts, and a dict only of each device that was not simply accepted."""
 
-    def __init__(self, provider: Provider, app: str, state: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        app: str,
+        state: dict[str, Any],
+        identify: Callable[[int], Identifier | None] | None = None,
+    ) -> None:
+        """Begin, or go on.
+
+        Args:
+            provider: `apns` or `gcm`.
+            app: The app's name.
+            state: As the try before has left it; empty in the first.
+            identify: Returns what the caller calls the push of a place; left out, nothing.
+        """
         self.settled: list[tuple[int, Result]] = []
+        self._identify = identify
         self._provider = provider
         self._app = app
         self._counts: dict[str, int] = {
@@ -49,6 +66,8 @@ class Summary:
 
     def add(self, place: int, result: Result) -> None:
         """Count any other device, and keep its dict."""
+        if self._identify:
+            result = replace(result, identifier=self._identify(place))
         self.settled.append((place, result))
         self._counts[result.outcome.value] += 1
         if result.outcome is not Outcome.ACCEPTED or result.failed_registration_ids:

@@ -110,6 +110,7 @@ def news_of(entry: Any, result: Result, seen_at: datetime) -> Iterator[News]:
         reason=result.reason,
         status=result.status,
         dead_since=result.dead_since,
+        identifier=result.identifier,
     )
     if result.action is Action.DROP_TOKEN:
         yield news

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from pushtasks.masking import mask
-from pushtasks.results import Provider
+from pushtasks.results import Identifier, Provider
 
 #: Reasons that can mean a wrong environment, topic or certificate as well as a dead token.
 SUSPICIOUS: Final = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "InvalidToken"})
@@ -43,6 +43,8 @@ class News:
     dead_since: datetime | None = None
     #: The registration id's successor.
     canonical_id: str | None = None
+    #: What the caller calls the push that this is about, if he calls it anything.
+    identifier: Identifier | None = None
 
     def __repr__(self) -> str:
         """Name the device by the beginning of its token only."""
@@ -75,7 +77,7 @@ class News:
             raise ValueError(f"no entry of the feedback stream: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON; instants as ISO 8601, UTC."""
+        """Return it as plain JSON; instants as ISO 8601, UTC; `identifier` only if there is one."""
         dead_since = self.dead_since
         return {
             "kind": self.kind.value,
@@ -87,6 +89,7 @@ class News:
             "status": self.status,
             "dead_since": dead_since and dead_since.astimezone(UTC).isoformat(),
             "canonical_id": self.canonical_id,
+            **({} if self.identifier is None else {"identifier": self.identifier}),
         }
 
 

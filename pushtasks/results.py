@@ -10,6 +10,8 @@ from pushtasks.masking import mask
 VERSION: Final = 1
 
 Provider = str
+#: What a caller calls a push of a list, for logs, results and news to name it by.
+Identifier = str | int
 APNS: Final[Provider] = "apns"
 GCM: Final[Provider] = "gcm"
 
@@ -70,6 +72,8 @@ class Result:
     canonical_id: str | None = None
     dead_since: datetime | None = None
     failed_registration_ids: tuple[str, ...] = ()
+    #: What the caller calls this push, if he calls it anything.
+    identifier: Identifier | None = None
 
     def __repr__(self) -> str:
         """Name the device by the beginning of its token only."""
@@ -80,7 +84,8 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return the dict of one device (`dead_since` as ISO 8601, UTC).
 
-        Only a device group of which members failed has `failed_registration_ids`.
+        Only a device group of which members failed has `failed_registration_ids`, and only a push
+        that was given an `identifier` has it.
         """
         dead_since = self.dead_since
         failed = list(self.failed_registration_ids)
@@ -97,4 +102,5 @@ class Result:
             "canonical_id": self.canonical_id,
             "dead_since": dead_since and dead_since.astimezone(UTC).isoformat(),
             **({"failed_registration_ids": failed} if failed else {}),
+            **({} if self.identifier is None else {"identifier": self.identifier}),
         }

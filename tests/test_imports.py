@@ -21,7 +21,7 @@ LAYERS = (
     ("tasks",),
     ("attempts", "chunks", "poll_task", "handover_task"),
     ("task_base",),
-    ("addressing",),
+    ("addressing", "identified"),
     ("arguments", "delivery"),
     ("pacing",),
     ("gathering", "progress"),

@@ -18,7 +18,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from pushtasks.masking import mask
 from pushtasks.net.protocol import Ending, GarbledAnswer
-from pushtasks.results import Verdict
+from pushtasks.results import Identifier, Verdict
 from pushtasks.wire import apns_binary as wire
 
 Item = TypeVar("Item")
@@ -42,6 +42,8 @@ class Frame(NamedTuple):
     expiration: int
     #: 10 or 5; commands 0 and 1 know 10 only.
     priority: int = 10
+    #: What the caller calls it, which is not sent.
+    label: Identifier | None = None
 
     def __repr__(self) -> str:
         """Name the device by the beginning of its token only, and show nothing that is for it."""
@@ -56,7 +58,7 @@ def encode(frame: Frame, identifier: int, command: int = wire.FRAMED) -> bytes:
         identifier: 1 to 2**32 - 2, what an error response would name. Command 0 has none.
         command: 0, 1 or 2.
     """
-    token, payload, expiration, priority = frame
+    token, payload, expiration, priority, _ = frame
     if command == wire.FRAMED:
         items = b"".join(
             (

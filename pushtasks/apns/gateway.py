@@ -24,11 +24,12 @@ from pushtasks.net.deadline import Deadline
 from pushtasks.net.pool import Pool
 from pushtasks.net.tickets import Ticket
 from pushtasks.net.watch import Tell
-from pushtasks.results import Verdict
+from pushtasks.results import Identifier, Verdict
 from pushtasks.wire import apns_binary as wire
 
 #: For how long a notification without expiration is kept for its device, as APNs does at the most.
 KEPT: Final = timedelta(days=30)
+RejectedLate = Callable[[str, Verdict, Identifier | None], None]
 #: Seconds since 1970 that four bytes can hold.
 LATEST: Final = 0xFFFF_FFFF
 
@@ -36,16 +37,14 @@ LATEST: Final = 0xFFFF_FFFF
 class GatewayClient:
     """One app in one environment, of one process."""
 
-    def __init__(
-        self, app: ApnsApp, environment: str, rejected_late: Callable[[str, Verdict], None]
-    ) -> None:
+    def __init__(self, app: ApnsApp, environment: str, rejected_late: RejectedLate) -> None:
         """Read the app's certificate; nothing is opened yet.
 
         Args:
             app: Its protocol is `binary`.
             environment: `production` or `sandbox`, for where the settings name no gateway.
-            rejected_late: Hears of a device whose push counted as accepted, and was refused. It
-                must not raise or take long.
+            rejected_late: Hears of a device whose push counted as accepted, and was refused, with
+                what the caller calls the push. It must not raise or take long.
 
         Raises:
             InvalidSettings: The certificate is missing, broken or expired.
@@ -117,7 +116,7 @@ class GatewayClient:
         """How many connections have been opened so far."""
         return self._pool.opened
 
-    def _gateway(self, rejected_late: Callable[[str, Verdict], None]) -> Gateway[Frame]:
+    def _gateway(self, rejected_late: RejectedLate) -> Gateway[Frame]:
         app, command = self._app, self._app.command
         host, port = self.address
         host = f"[{host}]" if ":" in host else host
@@ -129,7 +128,9 @@ class GatewayClient:
             name=f"{host}:{port}",
             dial=self.connect,
             protocol=lambda: binary.GatewayProtocol(encode, binary.sentinel(command)),
-            rejected_late=lambda frame, verdict: rejected_late(frame.device_token.hex(), verdict),
+            rejected_late=lambda frame, verdict: rejected_late(
+                frame.device_token.hex(), verdict, frame.label
+            ),
             assume_sent=app.assume_sent,
             timeout=app.timeout,
             idle_age=app.idle_age,

@@ -1,7 +1,7 @@
 """A chunk of a fan-out taken apart: the devices of each app, and how that app sends."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 from celery import Celery
 
 from pushtasks.addressing import apns_devices, fcm_devices, spared
-from pushtasks.arguments import shown_token
+from pushtasks.arguments import identifier_of, shown_token
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.delivery import Device
@@ -99,20 +99,23 @@ class Part:
 
     def settled(self, place: int, result: Result, line: int | None) -> Settled:
         """Return what is to be noted of a device that was not simply accepted."""
+        entry = self.entries.get(place)
+        if isinstance(self.app, ApnsApp):
+            result = replace(result, identifier=identifier_of(entry))
         outcome = reported = result.outcome.value
         is_judged = result.outcome is Outcome.ACCEPTED
         if result.outcome is Outcome.REJECTED:
             reason = reason_of(result)
             reported, is_judged = rejected_for(reason), reason not in UNJUDGED
             outcome = "invalid" if reason == REFUSED else outcome
-        news = tuple(news_of(self._target(place), result, datetime.now(UTC)))
+        news = tuple(news_of(_target(entry), result, datetime.now(UTC)))
         is_renamed = result.canonical_id is not None
         failure = {"line": line, **result.to_dict()}
         return Settled(place, outcome, reported, is_judged, is_renamed, news, failure)
 
-    def _target(self, place: int) -> Any:
-        entry = self.entries.get(place)
-        return entry[0] if isinstance(entry, list) and entry else entry or ""
+
+def _target(entry: Any) -> Any:
+    return entry[0] if isinstance(entry, list) and entry else entry or ""
 
 
 def split(celery_app: Celery, spec: Spec, entries: dict[int, Any]) -> list[Part]:

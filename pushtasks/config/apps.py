@@ -156,6 +156,9 @@ class ApnsApp(_App):
         allow_inf_nan=False,
         description="the seconds without use that a connection bears",
     )
+    log_successes: bool = Field(
+        default=False, description="true to log each accepted push that has an identifier, or false"
+    )
 
     @field_validator("server")
     @classmethod
