@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from pushtasks import pacing
+from pushtasks import observers, pacing
 from pushtasks.addressing import apns_devices, fcm_devices, policy, spared, verdicts_of_dead
 from pushtasks.apns.client import ApnsClient
 from pushtasks.apns.gateway import GatewayClient
@@ -19,6 +19,9 @@ from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
 from pushtasks.gathering import Gathering, Listing, Summary
 from pushtasks.identified import log_identified
 from pushtasks.ledger import Try, count
+from pushtasks.masking import mask
+from pushtasks.observed import Call
+from pushtasks.observers import Kind
 from pushtasks.progress import Progress
 from pushtasks.results import APNS, GCM, Outcome, Result, Verdict
 from pushtasks.task_base import MaskedDict, PushTask
@@ -40,7 +43,7 @@ def to_apns_device(task: PushTask, arguments: Arguments) -> dict[str, Any]:
         apns_notification(arguments, topic=app.topic),
         arguments.get("apns_id") or _task_apns_id(task.request.id),
     )
-    verdict = attempt.known_dead(arguments["token"]) or client.send([push])[0]
+    verdict = attempt.known_dead(arguments["token"]) or attempt.send_one(client.send, push)
     return attempt.end_one(policy(APNS, app), arguments["token"], verdict)
 
 
@@ -73,7 +76,7 @@ def to_fcm(task: PushTask, arguments: Arguments) -> dict[str, Any]:
     push: Any = device.push
     if isinstance(push, InvalidPush):
         raise push
-    verdict = attempt.known_dead(targets) or client.send([push])[0]
+    verdict = attempt.known_dead(targets) or attempt.send_one(client.send, push)
     return attempt.end_one(policy(GCM, app), targets, verdict)
 
 
@@ -102,6 +105,7 @@ class Attempt:
         self.task = task
         self.arguments = task.checked(**arguments)
         self.progress = Progress.of(self.arguments.pop("_progress", None))
+        self._call: Call | None = None
         task.wait(self.arguments, self.progress)
 
     @property
@@ -166,11 +170,15 @@ class Attempt:
         limit = pacing.limit_of(self.task.provider, self.app)
 
         def heed(pushes: list[Any]) -> list[Verdict]:
-            verdicts = send(pushes)
+            verdicts = self._send(Kind.LIST, send, pushes)
             pacing.heed(self.task.app, limit, verdicts)
             return verdicts
 
         return heed
+
+    def send_one(self, send: Callable[[list[Any]], list[Verdict]], push: Any) -> Verdict:
+        """Send a single push, and return what came of it."""
+        return self._send(Kind.SINGLE, send, [push])[0]
 
     def end_one(self, policy: Policy, entry: Any, verdict: Verdict) -> dict[str, Any]:
         """Return the task's result, or have it tried again."""
@@ -180,28 +188,44 @@ class Attempt:
         except (PushNotSent, PushMaybeSent) as error:
             is_lost = isinstance(error, PushMaybeSent)
             outcome = Outcome.MAYBE_SENT if is_lost else Outcome.NOT_SENT
-            self._tell([(entry, Result(policy.provider, policy.app, token, outcome))])
+            lost = Result(policy.provider, policy.app, token, outcome, reason=verdict.reason)
+            self._tell(Kind.SINGLE, [(entry, lost)])
             raise
         if isinstance(result, Later):
-            self._tell([], left=1)
+            self._tell(Kind.SINGLE, [], later=result)
             self.task.again(self.arguments, self.progress, result.pause, result.error)
-        self._tell([(entry, result)])
+        self._tell(Kind.SINGLE, [(entry, result)])
         return self._handed_over(result.to_dict())
 
     def end_many(self, later: Later | None, gathering: Gathering, name: str) -> dict[str, Any]:
         """Return the result of a task with a list, or have what is left of it tried again."""
         entries = self.left(name) if later or gathering.settled else {}
         settled = [(entries[place], result) for place, result in gathering.settled]
-        left = len(later.places) if later else 0
-        self._tell(settled, tried=len(self.arguments[name]), left=left)
+        self._tell(Kind.LIST, settled, tried=len(self.arguments[name]), later=later)
         if later:
             self.progress.places, self.progress.gathered = later.places, gathering.state()
             rest = {**self.arguments, name: [entries[place] for place in later.places]}
             self.task.again(rest, self.progress, later.pause, later.error)
         return self._handed_over(gathering.to_dict())
 
-    def _tell(self, settled: list[tuple[Any, Result]], *, tried: int = 1, left: int = 0) -> None:
+    def _send(
+        self, kind: Kind, send: Callable[[list[Any]], list[Verdict]], pushes: list[Any]
+    ) -> list[Verdict]:
+        if not observers.registered:
+            return send(pushes)
+        self._call = Call(self.task.provider, self.app.name, kind)
+        return self._call.make(send, pushes)
+
+    def _tell(
+        self,
+        kind: Kind,
+        settled: list[tuple[Any, Result]],
+        *,
+        tried: int = 1,
+        later: Later | None = None,
+    ) -> None:
         comes_again = not self.task.request.called_directly
+        left = (len(later.places) or 1) if later else 0
         one = Try(
             self.task.provider,
             self.app.name,
@@ -212,6 +236,24 @@ class Attempt:
             given_up=0 if comes_again else left,
         )
         tell(self.task.app, count(one, settled, datetime.now(UTC)))
+        if observers.registered:
+            self._tell_observers(kind, one, [result for _, result in settled], later)
+
+    def _tell_observers(
+        self, kind: Kind, one: Try, others: list[Result], later: Later | None
+    ) -> None:
+        call = self._call or Call(one.provider, one.app, kind)
+        targets = self.arguments.get("token", self.arguments.get("registration_ids"))
+        call.tell(
+            one.tried - len(others) - one.left - one.given_up,
+            others,
+            later,
+            comes_again=bool(one.left),
+            environment=one.environment,
+            task_id=self.task.request.id,
+            tries=self.progress.tries,
+            token=mask(shown_token(targets)) if kind is Kind.SINGLE else None,
+        )
 
     def _handed_over(self, result: dict[str, Any]) -> dict[str, Any]:
         """A worker hands its result to Celery, which logs it; anybody else gets a plain dict."""

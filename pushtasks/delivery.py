@@ -45,6 +45,8 @@ class Later:
     error: PushError
     #: Of a list: the places that are left.
     places: list[int] = field(default_factory=list)
+    #: Why, in the provider's word; of several devices, that of one of them.
+    reason: str | None = None
 
 
 def deliver_one(policy: Policy, progress: Progress, token: str, verdict: Verdict) -> Result | Later:
@@ -65,7 +67,7 @@ def deliver_one(policy: Policy, progress: Progress, token: str, verdict: Verdict
     )
     if pause is None:
         raise error
-    return Later(pause, error)
+    return Later(pause, error, reason=verdict.reason)
 
 
 def deliver_many(
@@ -96,7 +98,7 @@ def deliver_many(
             ready.append((place, token))
             pushes.append(push)
     left: dict[int, float] = {}
-    verdict = None
+    verdict = reason = None
     for (place, token), verdict in zip(ready, send(pushes) if pushes else [], strict=True):
         if verdict.reason is None and not (verdict.canonical_id or verdict.failed_registration_ids):
             gathering.accept(place, token, verdict)
@@ -113,7 +115,7 @@ def deliver_many(
         f"{policy.provider} app {policy.app!r}, {len(left)} of {len(devices)} devices: {reason}"
         f" (try {count} of {policy.retries + 1})"
     )
-    return Later(max(left.values()), error, list(left))
+    return Later(max(left.values()), error, list(left), reason)
 
 
 def ready_places(devices: Sequence[Device[Any]]) -> list[int]:

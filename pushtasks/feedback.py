@@ -15,10 +15,13 @@ from typing import Any, overload
 
 from celery import Celery
 
+from pushtasks import observers
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.host import current_app
+from pushtasks.masking import mask
 from pushtasks.news import Entry, Kind, News, Tally
+from pushtasks.observers import RejectedLate
 from pushtasks.results import APNS, Action, Identifier, Provider, Verdict
 from pushtasks.retries import rule_for
 from pushtasks.store import Group, Store, StoreUnavailable, current_store
@@ -182,6 +185,8 @@ def rejected_late(
         celery_app,
         Tally(APNS, app_name, environment, accepted=-1, late=1, news=tuple(news)),
     )
+    if observers.registered:
+        observers.tell(RejectedLate(APNS, app_name, str(verdict.reason), mask(token)))
 
 
 def _store(celery_app: Celery | None) -> Store:

@@ -21,7 +21,7 @@ LAYERS = (
     ("tasks",),
     ("attempts", "chunks", "poll_task", "handover_task"),
     ("task_base",),
-    ("addressing", "identified"),
+    ("addressing", "identified", "observed"),
     ("arguments", "delivery"),
     ("pacing",),
     ("gathering", "progress"),
@@ -52,6 +52,7 @@ DEPTHS = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 PURE = (
     "apns.binary",
     "apns.feedback",
+    "apns.frames",
     "apns.http2",
     "apns.live_activity",
     "apns.notification",

@@ -25,9 +25,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from pushtasks import observers
 from pushtasks.apns.certificate import ClientCertificate, load_certificate
 from pushtasks.errors import InvalidSettings
 from pushtasks.keyfiles import load_private_key
+from pushtasks.observers import ProviderTokenMade
 from pushtasks.wire import apns_http2 as wire
 
 __all__ = ["ClientCertificate", "ProviderToken", "load_certificate"]
@@ -132,6 +134,8 @@ class ProviderToken:
         signature = b"".join(
             number.to_bytes(_COORDINATE_BYTES) for number in decode_dss_signature(der)
         )
+        if observers.registered:
+            observers.tell(ProviderTokenMade(self._team_id, self._key_id, issued_at))
         return _Signed(
             f"bearer {signed}.{_base64url(signature)}",
             issued_at - wire.PROVIDER_TOKEN_MIN_AGE,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from celery.exceptions import TaskPredicate
 
-from pushtasks import consumers, pacing
+from pushtasks import consumers, observers, pacing
 from pushtasks.addressing import policy
 from pushtasks.arguments import Arguments
 from pushtasks.chunks.message import Chunk
@@ -21,6 +21,8 @@ from pushtasks.chunks.task import ChunkTask
 from pushtasks.config import current_settings
 from pushtasks.delivery import Device, Later, deliver_many, ready_places
 from pushtasks.errors import PushError
+from pushtasks.observed import Call
+from pushtasks.observers import Kind
 from pushtasks.results import APNS, GCM, Outcome, Result, Verdict
 from pushtasks.store import StoreUnavailable
 from pushtasks.store.chunks import Begun, Note, Places
@@ -149,9 +151,12 @@ class _Sending:
         chunk, ends, silence = self._chunk, _Ends(self._chunk.size), [0.0]
         left = {p: entry for p, entry in part.entries.items() if not begun.is_settled(p)}
         devices = part.devices("{}:{}".format(*chunk.name), left)
-        send = self._sender(part, devices, silence)
+        call = Call(part.provider, part.app.name, Kind.CHUNK)
+        send = self._sender(part, devices, silence, call)
         rules = policy(part.provider, part.app)
         later = deliver_many(rules, chunk.progress, devices, send, ends)
+        if observers.registered:
+            self._tell_observers(call, part, ends, later)
         self._retried += len(later.places) if later else 0
         self._note(
             self._note_of(
@@ -166,7 +171,7 @@ class _Sending:
         return _End(ends.count, len(ends.others), later)
 
     def _sender(
-        self, part: Part, devices: list[Device[Any]], silence: list[float]
+        self, part: Part, devices: list[Device[Any]], silence: list[float], call: Call
     ) -> Callable[[list[Any]], list[Verdict]]:
         """Return a function that sends, notes in between, and hears that the app is to wait."""
         chunk, places = self._chunk, ready_places(devices)
@@ -179,11 +184,25 @@ class _Sending:
                 logger.debug("Fan-out %s, chunk %d: %s", *chunk.name, error)
 
         def send(pushes: list[Any]) -> list[Verdict]:
-            verdicts = part.send(pushes, watch=watch)
+            verdicts = call.make(partial(part.send, watch=watch), pushes)
             silence.append(pacing.asked_silence(part.limit, verdicts))
             return verdicts
 
         return send
+
+    def _tell_observers(self, call: Call, part: Part, ends: _Ends, later: Later | None) -> None:
+        chunk = self._chunk
+        call.tell(
+            ends.count,
+            [result for _, result in ends.others],
+            later,
+            comes_again=chunk.task.comes_again(),
+            environment=part.environment,
+            task_id=chunk.task.request.id,
+            tries=chunk.progress.tries,
+            fanout=chunk.name[0],
+            chunk=chunk.name[1],
+        )
 
     def _note_of(self, part: Part, **what: Any) -> Note:
         chunk = self._chunk

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from pushtasks import observers
 from pushtasks.net.backoff import Backoff
 from pushtasks.net.doorbell import Doorbell
 from pushtasks.net.line import LATE, Line, words
 from pushtasks.net.protocol import Ending, SilentProtocol
 from pushtasks.net.tickets import Ticket
+from pushtasks.observers import Connections
 from pushtasks.results import Verdict
 
 logger = logging.getLogger(__name__)
@@ -169,6 +171,8 @@ class Connection(Generic[Item]):
             return
         self.opened += 1
         gateway = self._gateway
+        if observers.registered:
+            observers.tell(Connections(gateway.name, opened=1))
         self._line = Line(connected, gateway.protocol(), gateway.assume_sent, gateway.timeout)
         self._bell.watch(connected)
 
@@ -296,6 +300,8 @@ class Connection(Generic[Item]):
         if line is not None:
             self._bell.unwatch(line.socket)
             line.close()
+            if observers.registered:
+                observers.tell(Connections(self._gateway.name, closed=1))
 
     def _shut_down(self, reason: str) -> None:
         """Settle everything; the thread ends, and the next item begins another."""

@@ -17,11 +17,13 @@ from typing import Any, Final
 
 import pycurl
 
+from pushtasks import observers
 from pushtasks.net.http import Answer
 from pushtasks.net.origin import Origin
 from pushtasks.net.patience import Patience
 from pushtasks.net.transfer import TRIED_OFTEN_ENOUGH, UNUSABLE, Job, Transfer, explain
 from pushtasks.net.window import Window
+from pushtasks.observers import Answers
 
 MULTIPLEX: Final = 2
 EVENTS: Final = {
@@ -50,6 +52,10 @@ class Generation:
         self.window = Window(origin.connections * origin.streams)
         #: Connections opened so far.
         self.connections = 0
+        #: Of the first ones, those that could be opened.
+        self.reached = 0
+        #: Connections that the server has ended, as far as others have answered in their place.
+        self.replaced = 0
         #: Monotonic time at which libcurl wants to look at its timers.
         self.due = math.inf
         self._selector = selector
@@ -58,7 +64,6 @@ class Generation:
         self._timed_out = False
         self._began = self._heard
         self._opening: dict[pycurl.Curl, Transfer] = {}
-        self._is_reachable = False
         #: Seconds that it takes to open a connection.
         self._setup = 0.0
         self._failure: str | None = None
@@ -94,7 +99,7 @@ class Generation:
     @property
     def unreachable(self) -> str | None:
         """Why not a single connection could be opened, once that is known."""
-        return None if self._opening or self._is_reachable else self._failure
+        return None if self._opening or self.reached else self._failure
 
     @property
     def room(self) -> int:
@@ -102,6 +107,11 @@ class Generation:
         if self._opening:
             return 0
         return (1 if self._gated else self.window.size) - len(self._busy)
+
+    @property
+    def streams(self) -> int:
+        """Requests in flight."""
+        return len(self._busy)
 
     @property
     def is_proven(self) -> bool:
@@ -185,6 +195,8 @@ class Generation:
             ended.append((self._free(transfer), answer))
         self._heard, self._timed_out = now, False
         self._patience.note(now - first, len(curls))
+        if observers.registered:
+            observers.tell(Answers(self.origin.server, len(curls), now - first))
         if accepted:
             self.window.note(now - last, accepted)
 
@@ -213,7 +225,9 @@ class Generation:
         must long have been open.
         """
         connection = transfer.curl.getinfo(pycurl.CONN_ID)
-        if connection > self._proven or transfer.started > self._gated_since + self._setup:
+        is_new = connection > self._proven
+        if is_new or transfer.started > self._gated_since + self._setup:
+            self.replaced += is_new and connection >= self.origin.connections
             self._proven = max(connection, self._proven)
             self._gated = False
             self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, self.origin.streams)
@@ -232,7 +246,7 @@ class Generation:
     def _opened(self, curl: pycurl.Curl, code: int, text: str) -> None:
         transfer = self._opening.pop(curl)
         if code == pycurl.E_ABORTED_BY_CALLBACK:  # which is how a transfer that opens ends well
-            self._is_reachable = True
+            self.reached += 1
             self._setup = time.monotonic() - self._began
         else:
             way = "through the proxy: " if self.origin.proxy else ""

@@ -3,14 +3,17 @@
 import logging
 import math
 import selectors
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from pushtasks import observers
 from pushtasks.net.generation import Generation
 from pushtasks.net.http import Answer, Unanswered
 from pushtasks.net.origin import Origin
 from pushtasks.net.patience import Patience
+from pushtasks.net.traffic import Traffic
 from pushtasks.net.transfer import UNUSABLE, Job
 
 logger = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ class Lane:
         self._current: Generation | None = None
         self._draining: list[Generation] = []
         self._patience = Patience()
+        self._traffic = Traffic(origin.server)
         self._heard = 0.0
         self._replaced_connections = 0
         self._ended = 0
@@ -50,6 +54,8 @@ class Lane:
         if self._waiting:
             self._expire(now)
             self._start(now)
+        if observers.registered:
+            self._traffic.tell([*self._generations()], now)
 
     def take_ended(self) -> int:
         """Return how many jobs have ended since this was asked last."""
@@ -77,7 +83,9 @@ class Lane:
             for job, answer in generation.abandon():
                 self._deliver(job, answer)
             generation.close()
+            self._traffic.retire(generation)
         self._current, self._draining = None, []
+        self._traffic.tell((), time.monotonic())
         self._refuse_waiting(reason)
 
     def _generations(self) -> Iterator[Generation]:
@@ -122,6 +130,7 @@ class Lane:
             self._draining.remove(generation)
             self._replaced_connections += generation.connections
             generation.close()
+            self._traffic.retire(generation)
 
     def _expire(self, now: float) -> None:
         while self._waiting and self._expires(self._waiting[0]) <= now:

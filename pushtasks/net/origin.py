@@ -1,6 +1,7 @@
 """Where requests go, and everything that two of them must share to share a connection."""
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,8 @@ class Origin:
     idle_age: float = 3600.0
     #: Whether a request whose connection died unanswered may go out again by itself.
     resend: bool = True
+
+    @property
+    def server(self) -> str:
+        """Host, and port if the URL has one."""
+        return urlsplit(self.url).netloc
