@@ -53,6 +53,7 @@ PURE = (
     "apns.binary",
     "apns.feedback",
     "apns.frames",
+    "apns.frames",
     "apns.http2",
     "apns.live_activity",
     "apns.notification",

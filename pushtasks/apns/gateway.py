@@ -1,23 +1,17 @@
-"""Sends notifications of one app at Apple over a binary gateway, by connections that stay open.
-
-The wire has no topic, push type or collapse id: the certificate is the topic, and the rest came
-with HTTP/2.
-"""
+"""Sends notifications of one app at Apple over a binary gateway, by connections that stay open."""
 
 import ssl
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Final, NoReturn
+from datetime import UTC, datetime
+from typing import NoReturn
 
 from pushtasks.apns import binary
 from pushtasks.apns.binary import Frame
 from pushtasks.apns.certificate import ClientCertificate, app_certificate
-from pushtasks.apns.http2 import seconds_since_1970
+from pushtasks.apns.frames import frame
 from pushtasks.apns.notification import Notification
 from pushtasks.config import ApnsApp
 from pushtasks.errors import InvalidPush
-from pushtasks.masking import mask
 from pushtasks.net import tls
 from pushtasks.net.connection import Gateway
 from pushtasks.net.deadline import Deadline
@@ -27,11 +21,7 @@ from pushtasks.net.watch import Tell
 from pushtasks.results import Identifier, Verdict
 from pushtasks.wire import apns_binary as wire
 
-#: For how long a notification without expiration is kept for its device, as APNs does at the most.
-KEPT: Final = timedelta(days=30)
 RejectedLate = Callable[[str, Verdict, Identifier | None], None]
-#: Seconds since 1970 that four bytes can hold.
-LATEST: Final = 0xFFFF_FFFF
 
 
 class GatewayClient:
@@ -62,16 +52,7 @@ class GatewayClient:
         Raises:
             InvalidPush: The binary protocol cannot carry it.
         """
-        payload, expiration, priority = _common(notification, self._app.command)
-        token = bytes.fromhex(device_token)
-        if len(token) > wire.DEVICE_TOKEN_LIMIT:
-            raise InvalidPush(
-                f"device token {mask(device_token)!r} has {len(token)} bytes: a gateway takes at"
-                f" most {wire.DEVICE_TOKEN_LIMIT}; send it over protocol http2"
-            )
-        if expiration is None:
-            expiration = seconds_since_1970(datetime.now(UTC) + KEPT)
-        return Frame(token, payload, expiration, priority)
+        return frame(device_token, notification, self._app.command, now=datetime.now(UTC))
 
     def send(
         self,
@@ -148,32 +129,3 @@ def tls_context(app: ApnsApp, certificate: ClientCertificate) -> ssl.SSLContext:
     """Return the TLS context of an app for its gateway and its feedback service."""
     ca_file = str(app.ca_file) if app.ca_file else None
     return tls.client_context(certificate.certificate_pem, certificate.key_pem, ca_file)
-
-
-@lru_cache(maxsize=256)
-def _common(notification: Notification, command: int) -> tuple[bytes, int | None, int]:
-    """Return payload, expiration and priority, which all devices of a notification share."""
-    if notification.collapse_id is not None:
-        raise InvalidPush(
-            f"collapse_id {notification.collapse_id!r}: the binary gateway has none; leave it out"
-        )
-    limit = wire.PAYLOAD_LIMITS[command]
-    if len(notification.payload) > limit:
-        raise InvalidPush(
-            f"payload: {len(notification.payload)} bytes, over the {limit} that a binary gateway"
-            f" takes with command {command}: shorten it, or let the app fetch the rest"
-        )
-    expiration = notification.expiration
-    seconds = None if expiration is None else min(seconds_since_1970(expiration), LATEST)
-    return notification.payload, seconds, _priority(notification.priority, command)
-
-
-def _priority(priority: int | None, command: int) -> int:
-    if priority is None:
-        return max(wire.PRIORITIES)
-    if priority not in wire.PRIORITIES or (command != wire.FRAMED and priority != 10):  # noqa: PLR2004
-        known = "10 or 5" if command == wire.FRAMED else "10 only"
-        raise InvalidPush(
-            f"priority {priority}: a binary gateway with command {command} knows {known}"
-        )
-    return priority

@@ -1,6 +1,7 @@
 """The client of a binary gateway, against the emulator."""
 
 import socket
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,9 +26,7 @@ def client_of(emulator):
     def make(**values):
         app = settings_of(emulator, **{"assume_sent": 0.1, **values})
         late = make.late
-        made = GatewayClient(
-            app, "production", lambda token, verdict: late.append((token, verdict))
-        )
+        made = GatewayClient(app, "production", lambda *one: late.append(one))
         clients.append(made)
         return made
 
@@ -194,6 +193,22 @@ def test_a_gateway_is_reached_over_ipv6(tmp_path):
         finally:
             client.close(1.0)
         assert emulator.endpoints.gateway.startswith("[::1]:")
+
+
+def test_a_late_refusal_is_told_with_what_the_caller_calls_the_push(client_of, emulator):
+    emulator.control("PUT", f"/tokens/{token(7)}", {"reason": "InvalidToken"})
+    emulator.control("POST", "/faults", {"service": "gateway", "delay": 0.3})
+    client = client_of(assume_sent=0.05)
+
+    [verdict] = client.send([frames(client, [7])[0]._replace(label="order 42")])
+
+    assert verdict.reason is None
+    deadline = time.monotonic() + 10
+    while not client_of.late:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    [(device, refusal, label)] = client_of.late
+    assert (device, refusal.reason, label) == (token(7), "InvalidToken", "order 42")
 
 
 def test_channels_came_later(client_of):

@@ -40,7 +40,7 @@ class Traffic:
         self.emulator = emulator
         self.random = random.Random(seed)  # noqa: S311
         self.late = []
-        self.client = GatewayClient(app, "production", lambda *one: self.late.append(one))
+        self.client = GatewayClient(app, "production", lambda *one: self.late.append(one[:2]))
         self.common = notification("Hi", topic=None)
         self.lock = threading.Lock()
         self.count = 0
