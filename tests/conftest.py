@@ -1,13 +1,17 @@
 """Fixtures that all tests share."""
 
 import json
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
+from celery.events import EventReceiver
 
 from pushtasks.emulator import Emulator, Endpoints
 
@@ -56,3 +60,64 @@ def emulator(running_emulator: EmulatorClient) -> EmulatorClient:
     """A healthy emulator that has seen nothing yet."""
     running_emulator.reset()
     return running_emulator
+
+
+class EventListener(EventReceiver):
+    """Hears Celery's events as Flower does, until it is stopped."""
+
+    def __init__(self, celery_app: Celery) -> None:
+        self._opened = celery_app.connection_for_read()
+        super().__init__(self._opened, handlers={"*": self._hear}, app=celery_app)
+        self.events: list[dict[str, Any]] = []
+        self._has_changed = threading.Condition()
+        self._is_ready = threading.Event()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+        assert self._is_ready.wait(10)
+
+    def _listen(self) -> None:
+        deque(self.consume(safety_interval=0.1), maxlen=0)
+
+    def on_consume_ready(self, *_args: Any, **_kwargs: Any) -> None:
+        """Let the test go on: from now on no event is missed."""
+        self._is_ready.set()
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        with self._has_changed:
+            self.events.append(event)
+            self._has_changed.notify_all()
+
+    @property
+    def of_pushes(self) -> list[dict[str, Any]]:
+        """The events of pushes so far."""
+        return [event for event in self.events if event["type"].startswith("push-")]
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
+        """Wait until what has been heard fulfils a condition."""
+        with self._has_changed:
+            assert self._has_changed.wait_for(condition, timeout), self.events
+
+    def wait_for_pushes(self, count: int) -> list[dict[str, Any]]:
+        """Wait until so many pushes have been told of, and return the events that did."""
+        self.wait_for(lambda: sum(event["count"] for event in self.of_pushes) >= count)
+        return self.of_pushes
+
+    def stop(self) -> None:
+        """Hear no more."""
+        self.should_stop = True
+        self._thread.join(10)
+        self._opened.release()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[Celery], EventListener]]:
+    """(celery_app) → a listener to the events on its broker."""
+    listeners = []
+
+    def start(celery_app: Celery) -> EventListener:
+        listeners.append(EventListener(celery_app))
+        return listeners[-1]
+
+    yield start
+    for listener in listeners:
+        listener.stop()
