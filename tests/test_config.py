@@ -473,6 +473,43 @@ def test_mistakes_in_the_feedback_table_are_named(values, line):
     assert line in mistakes_of({"feedback": values})[0]
 
 
+def test_nothing_is_served_and_logs_are_text_unless_it_is_asked_for():
+    settings = load_settings(None, environ={})
+
+    assert settings.metrics.addresses == []
+    assert settings.logs.format == "text"
+
+
+@pytest.mark.parametrize(
+    ("listen", "addresses"),
+    [
+        ("127.0.0.1:9540", [("127.0.0.1", 9540)]),
+        ("localhost:0", [("localhost", 0)]),
+        ("[::1]:9540-9541", [("::1", 9540), ("::1", 9541)]),
+    ],
+)
+def test_metrics_are_served_at_the_addresses_that_are_set(listen, addresses):
+    settings = load_settings(None, environ={"PUSHTASKS_METRICS__LISTEN": listen})
+
+    assert settings.metrics.addresses == addresses
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "line"),
+    [
+        ("metrics", {"listen": "9540"}, "metrics.listen: '9540' is wrong, it must be host:port"),
+        ("metrics", {"listen": "::1:9540"}, "must be host:port or host:first-last"),
+        ("metrics", {"listen": "h:9549-9540"}, "must end with a port up to 65535"),
+        ("metrics", {"listen": "h:1-9999"}, "or up to 1000 of them"),
+        ("metrics", {"listen": "h:70000"}, "must end with a port up to 65535"),
+        ("metrics", {"listne": "h:1"}, "metrics.listne: unknown key; did you mean listen?"),
+        ("logs", {"format": "xml"}, "logs.format: 'xml' is wrong"),
+    ],
+)
+def test_mistakes_of_those_who_watch_are_named(table, values, line):
+    assert line in mistakes_of({table: values})[0]
+
+
 # Secrets --------------------------------------------------------------------------------------
 
 PLACES = [

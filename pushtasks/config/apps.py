@@ -31,6 +31,7 @@ from pushtasks.config.rules import (
     check_topic,
     per_second,
 )
+from pushtasks.config.watching import LogSettings, MetricsSettings
 from pushtasks.wire import apns_http2
 
 #: Streams that FCM allows on a connection.
@@ -278,6 +279,10 @@ class WrittenSettings(BaseModel):
     feedback: FeedbackSettings = Field(
         default_factory=FeedbackSettings, description="a table, [feedback]"
     )
+    metrics: MetricsSettings = Field(
+        default_factory=MetricsSettings, description="a table, [metrics]"
+    )
+    logs: LogSettings = Field(default_factory=LogSettings, description="a table, [logs]")
 
     @field_validator("apns", "gcm", mode="before")
     @classmethod

@@ -10,9 +10,15 @@ from pydantic_core import ErrorDetails
 
 from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp, WrittenSettings
 from pushtasks.config.rules import CREDENTIAL, MISPLACED
+from pushtasks.config.watching import LogSettings, MetricsSettings
 from pushtasks.errors import InvalidSettings
 
 APPS: Final[Mapping[str, type[BaseModel]]] = {"apns": ApnsApp, "gcm": GcmApp}
+TABLES: Final[Mapping[str, type[BaseModel]]] = {
+    "feedback": FeedbackSettings,
+    "metrics": MetricsSettings,
+    "logs": LogSettings,
+}
 #: Keys that nobody writes: they are made from others.
 _MADE: Final = frozenset({"name"})
 _LONGEST_SHOWN: Final = 60
@@ -100,7 +106,7 @@ def _fields(path: list[str]) -> Mapping[str, FieldInfo]:
     """Return the fields among which the last part of a path is to be found."""
     if len(path) == 1:
         return WrittenSettings.model_fields
-    return APPS.get(path[0], FeedbackSettings).model_fields
+    return {**APPS, **TABLES}[path[0]].model_fields
 
 
 def _field(path: list[str]) -> FieldInfo | None:

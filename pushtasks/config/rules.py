@@ -37,6 +37,14 @@ _SECONDS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600})
 _WITHOUT_HTTP2: Final = frozenset({"binary", "legacy"})
 _OF_HTTP2: Final = frozenset({"connections", "streams"})
 
+_LISTEN: Final = re.compile(
+    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[\w.-]+)):(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?",
+    re.ASCII,
+)
+_LAST_PORT: Final = 65_535
+#: Ports of a range to listen on.
+_MOST_PORTS: Final = 1000
+
 _PROXIES: Final = frozenset({"http", "socks5", "socks5h"})
 _REDIS: Final = frozenset({"redis", "rediss", "unix"})
 
@@ -100,6 +108,29 @@ def check_address(address: str | None) -> str | None:
         if not parts.hostname or not parts.port or parts.netloc != address or "@" in address:
             raise ValueError("must be host:port")
     return address
+
+
+def check_listen(address: str | None) -> str | None:
+    """Take `host:port` or `host:first-last`, with brackets around an IPv6 address."""
+    if address is not None:
+        listen_parts(address)
+    return address
+
+
+def listen_parts(address: str) -> tuple[str, range]:
+    """Return the host and the ports to be tried of an address to listen on.
+
+    Raises:
+        ValueError: It is none.
+    """
+    match = _LISTEN.fullmatch(address)
+    if match is None:
+        raise ValueError("must be host:port or host:first-last")
+    first = int(match["first"])
+    last = int(match["last"] or first)
+    if not (first <= last <= _LAST_PORT and last - first < _MOST_PORTS):
+        raise ValueError(f"must end with a port up to {_LAST_PORT}, or up to {_MOST_PORTS} of them")
+    return match["ipv6"] or match["host"], range(first, last + 1)
 
 
 def check_time_of_day(text: str) -> str:

@@ -17,6 +17,7 @@ from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp, WrittenSett
 from pushtasks.config.mistakes import invalid_settings, lines_of, names_written
 from pushtasks.config.sources import FILE_NAME, Sources, read_sources
 from pushtasks.errors import InvalidPush, InvalidSettings
+from pushtasks.config.watching import LogSettings, MetricsSettings
 
 _App = TypeVar("_App", ApnsApp, GcmApp)
 
@@ -38,6 +39,8 @@ class Settings:
     @property
     def configured(self) -> bool:
         """Whether there is any app: a web process may have none."""
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    logs: LogSettings = field(default_factory=LogSettings)
         return bool(self.apns or self.gcm)
 
     def apns_app(self, name: str) -> ApnsApp:
@@ -101,6 +104,8 @@ def mistakes_in(
     *,
     environ: Mapping[str, str] = os.environ,
     directory: Path | None = None,
+        metrics=written.metrics,
+        logs=written.logs,
 ) -> list[str]:
     """Return what is wrong with the settings, a line for each mistake; all arguments as above."""
     try:
