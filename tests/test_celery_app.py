@@ -247,7 +247,7 @@ def test_a_celeryconfig_in_the_working_directory_overrides_key_by_key(run, tmp_p
     code = """
         print(json.dumps([conf.broker_url, conf.result_backend, conf.result_expires,
               conf.task_acks_late, conf.pushtasks,
-              {"json", "pushtasks.tasks"} <= app.loader.default_modules]))
+              {"json", "pushtasks.tasks"} <= {*app.loader.default_modules}]))
     """
 
     assert run(CONF, code, PUSHTASKS_BROKER_URL="redis://not-mine") == [
