@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -16,7 +17,7 @@ from celery import Celery, signals
 
 from pushtasks.apns.client import ApnsClient
 from pushtasks.apns.gateway import GatewayClient
-from pushtasks.config import current_settings
+from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.fcm.client import FcmClient
 from pushtasks.fcm.legacy_client import LegacyClient
@@ -81,15 +82,12 @@ def apns_client(
     """
     app = current_settings(celery_app).apns_app(name)
     environment = environment or app.environment
-    process = _current()
 
     def make() -> ApnsClient | GatewayClient:
         with _naming(f"apns.{name}"):
-            if app.protocol == "binary":
-                return GatewayClient(app, environment, partial(rejected_late, celery_app, name))
-            return ApnsClient(app, environment, process.multiplexer)
+            return _makers.apns(celery_app, app, environment)
 
-    return process.client((id(celery_app), "apns", name, environment), make)
+    return _current().client((id(celery_app), "apns", name, environment), make)
 
 
 def fcm_client(celery_app: Celery, name: str) -> FcmClient | LegacyClient:
@@ -100,15 +98,54 @@ def fcm_client(celery_app: Celery, name: str) -> FcmClient | LegacyClient:
         InvalidSettings: The settings, or the credentials they name, cannot be used.
     """
     app = current_settings(celery_app).gcm_app(name)
-    process = _current()
 
     def make() -> FcmClient | LegacyClient:
         with _naming(f"gcm.{name}"):
-            if app.protocol == "legacy":
-                return LegacyClient(app)
-            return FcmClient(app, process.multiplexer)
+            return _makers.fcm(app)
 
-    return process.client((id(celery_app), "gcm", name), make)
+    return _current().client((id(celery_app), "gcm", name), make)
+
+
+def make_apns(celery_app: Celery, app: ApnsApp, environment: str) -> ApnsClient | GatewayClient:
+    """Make a client of this process for an app at Apple."""
+    if app.protocol == "binary":
+        return GatewayClient(app, environment, partial(rejected_late, celery_app, app.name))
+    return ApnsClient(app, environment, _current().multiplexer)
+
+
+def make_fcm(app: GcmApp) -> FcmClient | LegacyClient:
+    """Make a client of this process for an app at Google."""
+    if app.protocol == "legacy":
+        return LegacyClient(app)
+    return FcmClient(app, _current().multiplexer)
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """What makes clients."""
+
+    apns: Callable[[Celery, ApnsApp, str], Any] = make_apns
+    fcm: Callable[[GcmApp], Any] = make_fcm
+
+
+_makers = Makers()
+
+
+@contextmanager
+def clients_made_by(makers: Makers) -> Iterator[None]:
+    """Have this process's clients made by others for a while, and all that is made closed.
+
+    For tests; `Makers()` makes clients as always, that are gone afterwards.
+    """
+    global _makers  # noqa: PLW0603
+    before = _makers
+    close(0)
+    _makers = makers
+    try:
+        yield
+    finally:
+        _makers = before
+        close(0)
 
 
 def close(drain: float = LAST_DRAIN) -> None:

@@ -78,8 +78,8 @@ def _to_task(celery_app: Celery, entries: Sequence[Entry]) -> list[Entry]:
     return list(entries)
 
 
-def _to_signals(_celery_app: Celery, entries: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in entries if signals.send(entry.to_dict())]
+def _to_signals(celery_app: Celery, entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if signals.send(entry.to_dict(), celery_app)]
 
 
 _WAYS: Final[Mapping[str, Callable[[Celery, Sequence[Entry]], list[Entry]]]] = MappingProxyType(

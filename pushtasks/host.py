@@ -5,10 +5,11 @@ threads, made up on the spot with a broker on localhost if nobody chose one. A h
 the main thread, a web server calls from others: there Celery's `shared_task` goes to the made-up
 app. So the order is:
 
-1. the current app of this thread;
-2. the default app, if somebody chose it (a worker, Celery's Django support, `app.set_default()`);
-3. the only app in the process that was made to be current;
-4. the ready-made app, `pushtasks.celery:app`.
+1. the app of the web application at work here, where an adapter knows it (`choosers`);
+2. the current app of this thread;
+3. the default app, if somebody chose it (a worker, Celery's Django support, `app.set_default()`);
+4. the only app in the process that was made to be current;
+5. the ready-made app, `pushtasks.celery:app`.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from pushtasks.errors import InvalidSettings
 _celery_state: Any = _state
 #: By name, since it stands above us.
 READY_MADE: Final = "pushtasks.celery:app"
+#: Asked in turn for the Celery app that belongs here; each returns None where it does not know.
+choosers: Final[list[Callable[[], Celery | None]]] = []
 
 
 def current_app() -> Celery:
@@ -31,6 +34,9 @@ def current_app() -> Celery:
     Raises:
         InvalidSettings: There are several apps, and nothing tells which is meant in this thread.
     """
+    for choose in choosers:
+        if (chosen := choose()) is not None:
+            return chosen
     current: Celery | None = _celery_state._tls.current_app  # noqa: SLF001
     return current or _chosen_default() or _only_app() or _ready_made()
 

@@ -53,6 +53,11 @@ def turn(celery_app: Celery, limit: Limit, count: int, slot: int) -> Turn:
         return _AT_ONCE
 
 
+def forget() -> None:
+    """Let all apps send again that are silent, as far as this process is concerned; for tests."""
+    _silent_until.clear()
+
+
 def heed(celery_app: Celery, limit: Limit, verdicts: Iterable[Verdict]) -> None:
     """Have all workers wait if answers to pushes of an app ask for it."""
     seconds = asked_silence(limit, verdicts)

@@ -6,16 +6,17 @@
     def forget(entry, **kwargs): ...
 
 `token_expired`, `token_replaced` and `rejected_late` come with `entry`, the dict of one entry of
-the feedback stream. A receiver that raises gets the entry again. `mass_rejection` comes with
-`provider`, `app`, `environment`, `held` (tokens that are not reported as dead), `suspicious` and
-`judged` (rejections that a wrong environment may explain, and all pushes of the last 10 to 20
-minutes).
+the feedback stream; their sender is the Celery app, where it is known. A receiver that raises gets
+the entry again. `mass_rejection` comes with `provider`, `app`, `environment`, `held` (tokens that
+are not reported as dead), `suspicious` and `judged` (rejections that a wrong environment may
+explain, and all pushes of the last 10 to 20 minutes).
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from celery import Celery
 from celery.utils.dispatch import Signal
 
 from pushtasks.news import Kind
@@ -42,11 +43,12 @@ def have_receivers() -> bool:
     return any(signal.receivers for signal in _BY_KIND.values())
 
 
-def send(entry: Mapping[str, Any]) -> bool:
+def send(entry: Mapping[str, Any], celery_app: Celery | None = None) -> bool:
     """Tell the receivers of one entry; False if one of them raised, which Celery has logged.
 
     Args:
         entry: As `Entry.to_dict` returns it.
+        celery_app: Whose worker was told; it is the signal's sender.
     """
-    responses = _BY_KIND[Kind(entry["kind"])].send(sender=None, entry=entry)
+    responses = _BY_KIND[Kind(entry["kind"])].send(sender=celery_app, entry=entry)
     return not any(isinstance(response, Exception) for _, response in responses)

@@ -40,7 +40,7 @@ def tell(celery_app: Celery, tally: Tally) -> None:
         settings = current_settings(celery_app).feedback
         store = current_store(celery_app)
         if store is None:
-            _hand_over(celery_app, tally)
+            hand_over(celery_app, tally)
         else:
             follow_up(celery_app, store.note(tally, consumers.wanted(settings)))
     except Exception:
@@ -101,7 +101,12 @@ def _raise_alarm(noted: Noted) -> None:
 # Without Redis --------------------------------------------------------------------------------
 
 
-def _hand_over(celery_app: Celery, tally: Tally) -> None:
+def hand_over(celery_app: Celery, tally: Tally) -> list[Entry]:
+    """Let the consumers hear of what one try has to tell, at once and once.
+
+    Returns:
+        What they were told; the breaker has held back the rest.
+    """
     settings = current_settings(celery_app).feedback
     suspicious = sum(news.is_suspicious for news in tally.news)
     with _windows_lock:
@@ -122,3 +127,10 @@ def _hand_over(celery_app: Celery, tally: Tally) -> None:
                 judged=counts[1],
             )
         )
+    return entries
+
+
+def forget() -> None:
+    """Begin to count anew how many rejections are suspicious; for tests."""
+    with _windows_lock:
+        _windows.clear()

@@ -6,7 +6,14 @@ Nothing here opens a key or certificate, so that a web process needs none to han
 """
 
 from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp
-from pushtasks.config.settings import Settings, current_settings, load_settings, mistakes_in
+from pushtasks.config.settings import (
+    Settings,
+    current_settings,
+    load_settings,
+    mistakes_in,
+    read_settings,
+    settings_read_by,
+)
 
 __all__ = [
     "ApnsApp",
@@ -16,4 +23,6 @@ __all__ = [
     "current_settings",
     "load_settings",
     "mistakes_in",
+    "read_settings",
+    "settings_read_by",
 ]

@@ -1,11 +1,12 @@
 """All settings together, read once for each Celery app."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from celery import Celery
@@ -16,10 +17,13 @@ from pushtasks import redis_urls
 from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp, WrittenSettings
 from pushtasks.config.mistakes import invalid_settings, lines_of, names_written
 from pushtasks.config.sources import FILE_NAME, Sources, read_sources
-from pushtasks.errors import InvalidPush, InvalidSettings
 from pushtasks.config.watching import LogSettings, MetricsSettings
+from pushtasks.errors import InvalidPush, InvalidSettings
 
 _App = TypeVar("_App", ApnsApp, GcmApp)
+
+#: Makes other settings, as they are written, of those that are.
+Revise = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 _settings_by_app: WeakKeyDictionary[Celery, "Settings"] = WeakKeyDictionary()
 
@@ -35,12 +39,12 @@ class Settings:
     #: For `redis.Redis.from_url`; it may have a password in it.
     redis_url: str | None = field(default=None, repr=False)
     feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    logs: LogSettings = field(default_factory=LogSettings)
 
     @property
     def configured(self) -> bool:
         """Whether there is any app: a web process may have none."""
-    metrics: MetricsSettings = field(default_factory=MetricsSettings)
-    logs: LogSettings = field(default_factory=LogSettings)
         return bool(self.apns or self.gcm)
 
     def apns_app(self, name: str) -> ApnsApp:
@@ -74,6 +78,7 @@ def load_settings(
     *,
     environ: Mapping[str, str] = os.environ,
     directory: Path | None = None,
+    revise: Revise | None = None,
 ) -> Settings:
     """Read, merge and check the settings.
 
@@ -82,20 +87,25 @@ def load_settings(
         environ: Environment variables.
         directory: Where to look for `pushtasks.toml`, and what paths outside of a file are relative
             to; None: the working directory.
+        revise: Takes what all sources say together, and returns what holds; None: just that.
 
     Raises:
         InvalidSettings: Something is wrong; the message has a line for each mistake.
     """
     sources = _sources(celery_setting, environ, directory)
+    if revise is not None:
+        sources = replace(sources, values=revise(sources.values))
     written, lines = _checked(sources)
     if written is None or lines:
-        raise invalid_settings(lines, sources.names)
+        raise invalid_settings(lines, sources.names) from None
     return Settings(
         apns=MappingProxyType(written.apns),
         gcm=MappingProxyType(written.gcm),
         directory=sources.directory,
         redis_url=written.redis_url,
         feedback=written.feedback,
+        metrics=written.metrics,
+        logs=written.logs,
     )
 
 
@@ -104,8 +114,6 @@ def mistakes_in(
     *,
     environ: Mapping[str, str] = os.environ,
     directory: Path | None = None,
-        metrics=written.metrics,
-        logs=written.logs,
 ) -> list[str]:
     """Return what is wrong with the settings, a line for each mistake; all arguments as above."""
     try:
@@ -152,9 +160,29 @@ def current_settings(app: Celery) -> Settings:
     return settings
 
 
-def _read(app: Celery) -> Settings:
-    settings = load_settings(app.conf.get("pushtasks", app.conf.get("PUSHTASKS")))
+def read_settings(app: Celery, revise: Revise | None = None) -> Settings:
+    """Read the settings that go with a Celery app; arguments and errors as of `load_settings`."""
+    setting = app.conf.get("pushtasks", app.conf.get("PUSHTASKS"))
+    settings = load_settings(setting, revise=revise)
     return replace(settings, redis_url=settings.redis_url or _redis_of(app))
+
+
+@contextmanager
+def settings_read_by(read: Callable[[Celery], Settings]) -> Iterator[None]:
+    """Let every Celery app go by what `read` returns for it, in the whole process, for a while.
+
+    For tests. Whatever was read before holds again afterwards.
+    """
+    global _read, _settings_by_app
+    before = _read, _settings_by_app
+    _read, _settings_by_app = read, WeakKeyDictionary()
+    try:
+        yield
+    finally:
+        _read, _settings_by_app = before
+
+
+_read: Callable[[Celery], Settings] = read_settings
 
 
 def _redis_of(app: Celery) -> str | None:

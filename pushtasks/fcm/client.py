@@ -81,9 +81,8 @@ class FcmClient:
             resend=app.unanswered == "resend",
         )
 
-    def message(
-        self, payload: object, *, dry_run: bool, now: datetime
-    ) -> Callable[[object], bytes]:
+    @staticmethod
+    def message(payload: object, *, dry_run: bool, now: datetime) -> Callable[[object], bytes]:
         """Return what makes the push of a message to a target: see `Sender`."""
         common = message(payload, now=now)
 

@@ -2,6 +2,8 @@
 
 import atexit
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 from celery import Celery, signals
@@ -24,9 +26,31 @@ def current_store(celery_app: Celery) -> Store | None:
     try:
         return _stores[celery_app]
     except KeyError:
-        settings = current_settings(celery_app)
-        url = settings.redis_url
-        return _stores.setdefault(celery_app, Store(settings, url) if url else None)
+        return _stores.setdefault(celery_app, _make(celery_app))
+
+
+@contextmanager
+def stores_made_by(make: Callable[[Celery], Store | None]) -> Iterator[None]:
+    """Let `make` make the store of every Celery app, in the whole process, for a while.
+
+    For tests. Stores that were there before are there again afterwards.
+    """
+    global _make, _stores
+    before = _make, _stores
+    _make, _stores = make, WeakKeyDictionary()
+    try:
+        yield
+    finally:
+        _make, _stores = before
+
+
+def make_store(celery_app: Celery) -> Store | None:
+    """Return a new store in the Redis of a Celery app's settings; None if they name none."""
+    settings = current_settings(celery_app)
+    return Store(settings, settings.redis_url) if settings.redis_url else None
+
+
+_make: Callable[[Celery], Store | None] = make_store
 
 
 def _flush(**_: object) -> None:
