@@ -30,6 +30,8 @@ CELERY_VARIABLES: Final = frozenset(
         "PUSHTASKS_WORKER_POOL",
     }
 )
+#: How variables begin that adapters read.
+ADAPTER_PREFIXES: Final = ("PUSHTASKS_SERVE_",)
 #: What Kubernetes and Docker set for a service that happens to be called pushtasks.
 _SERVICE_LINK: Final = re.compile(
     r"PUSHTASKS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
@@ -122,7 +124,10 @@ def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[
 
 def _own_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for variable, text in sorted(environ.items()):
-        is_own = variable.startswith(PREFIX) and variable not in {FILE_VARIABLE, *CELERY_VARIABLES}
+        is_foreign = variable in {FILE_VARIABLE, *CELERY_VARIABLES} or variable.startswith(
+            ADAPTER_PREFIXES
+        )
+        is_own = variable.startswith(PREFIX) and not is_foreign
         if is_own and text and not _SERVICE_LINK.fullmatch(variable):
             yield variable, text
 
