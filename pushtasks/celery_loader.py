@@ -17,6 +17,7 @@ from kombu import Exchange, Queue
 
 from pushtasks import redis_urls
 from pushtasks.config import FeedbackSettings, load_settings
+from pushtasks.config.concealed import Concealed
 from pushtasks.errors import InvalidSettings
 from pushtasks.schedule import daily_poll
 
@@ -56,7 +57,10 @@ class Loader(BaseLoader):
             **self._celeryconfig(os.environ.get(env)),
             **_django_settings(os.environ),
         }
-        return completed(settings, os.environ, sys.argv)
+        settings = completed(settings, os.environ, sys.argv)
+        if isinstance(settings.get("pushtasks"), Mapping):
+            settings["pushtasks"] = Concealed(settings["pushtasks"])
+        return settings
 
     def _celeryconfig(self, name: str | None) -> dict[str, Any]:
         module = name or "celeryconfig"

@@ -246,7 +246,7 @@ def test_a_celeryconfig_in_the_working_directory_overrides_key_by_key(run, tmp_p
     )
     code = """
         print(json.dumps([conf.broker_url, conf.result_backend, conf.result_expires,
-              conf.task_acks_late, conf.pushtasks,
+              conf.task_acks_late, conf.pushtasks.value,
               {"json", "pushtasks.tasks"} <= {*app.loader.default_modules}]))
     """
 
@@ -305,7 +305,7 @@ def test_django_settings_come_last(run, tmp_path, django_project):
     (tmp_path / "celeryconfig.py").write_text("result_expires = 60\ntask_acks_late = False\n")
     code = """
         print(json.dumps([conf.broker_url, conf.result_backend, conf.result_expires,
-              conf.task_acks_late, conf.pushtasks]))
+              conf.task_acks_late, conf.pushtasks.value]))
     """
 
     assert run(CONF, code, DJANGO_SETTINGS_MODULE="settings") == [

@@ -2,6 +2,7 @@ import gc
 import os
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushtasks.config import ApnsApp, GcmApp, current_settings, load_settings, mistakes_in
+from pushtasks.config.concealed import NAMES, conceal
 from pushtasks.config.mistakes import APPS
 from pushtasks.errors import InvalidPush, InvalidSettings
 
@@ -558,6 +560,19 @@ def test_a_wrong_secret_is_not_shown(values):
 
 def test_a_password_in_a_wrong_redis_url_is_not_shown():
     assert SECRET not in mistakes_of({"redis_url": f"http://:{SECRET}@h"})[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("provider", "values"), PLACES)
+def test_a_worker_shows_celery_no_secret(name, provider, values, celery_app):
+    celery_app.conf[name] = {provider: {"default": values}, "redis_url": f"redis://:{SECRET}@h"}
+
+    conceal(sender=SimpleNamespace(app=celery_app))
+
+    assert SECRET not in f"{celery_app.conf.table()} {celery_app.bugreport()}"
+    assert f"{provider}.default" in celery_app.bugreport()
+    settings = current_settings(celery_app)
+    assert [*settings.apns, *settings.gcm] == ["default"]
 
 
 @given(st.dictionaries(st.text(), st.recursive(st.none() | st.text() | st.integers(), st.lists)))

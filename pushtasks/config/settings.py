@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from pushtasks import redis_urls
 from pushtasks.config.apps import ApnsApp, FeedbackSettings, GcmApp, WrittenSettings
+from pushtasks.config.concealed import setting_of
 from pushtasks.config.mistakes import invalid_settings, lines_of, names_written
 from pushtasks.config.sources import FILE_NAME, Sources, read_sources
 from pushtasks.config.watching import LogSettings, MetricsSettings
@@ -162,8 +163,7 @@ def current_settings(app: Celery) -> Settings:
 
 def read_settings(app: Celery, revise: Revise | None = None) -> Settings:
     """Read the settings that go with a Celery app; arguments and errors as of `load_settings`."""
-    setting = app.conf.get("pushtasks", app.conf.get("PUSHTASKS"))
-    settings = load_settings(setting, revise=revise)
+    settings = load_settings(setting_of(app), revise=revise)
     return replace(settings, redis_url=settings.redis_url or _redis_of(app))
 
 
