@@ -11,19 +11,24 @@ The blueprint that holds all views has checked a request before any view sees it
 blueprint need not, and a plain `<form method="post">` of the page works as it is.
 """
 
+import threading
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from celery import Celery
 from flask import current_app
 
+from pushtasks.adapters.http.collecting import Collector
 from pushtasks.adapters.http.keys import ApiKeys
+from pushtasks.adapters.http.ledger import Ledger
+from pushtasks.adapters.http.rates import Limiter
 from pushtasks.config import Settings, current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.store import Store, current_store
 
 #: Where an application keeps its service.
 EXTENSION: Final = "pushtasks.http"
+MEBIBYTE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,16 @@ class Options:
     gcm_app: str = "default"
     #: Who may use it; none: everybody who reaches it.
     api_keys: ApiKeys = field(default_factory=ApiKeys)
+    #: Names by which it may be called, lower case, without port; none: any.
+    hosts: tuple[str, ...] = ()
+    #: Requests a second of one caller, and as many at once; 0: no limit.
+    rate: float = 0.0
+    #: Bytes of a request's body, but for the devices of a fan-out.
+    body_limit: int = 10 * MEBIBYTE
+    #: Bytes of the devices of a fan-out.
+    upload_limit: int = 1024 * MEBIBYTE
+    #: Fan-outs that one process publishes at a time.
+    uploads: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +57,29 @@ class Service:
 
     #: Whose broker, result backend and settings they use.
     celery_app: Celery
-    options: Options = field(default_factory=Options)
+    options: Options
+    #: What became of the pushes that came by `/gcm/send`, and who finds that out.
+    ledger: Ledger
+    collector: Collector
+    limiter: Limiter
+    #: Who holds one publishes a fan-out.
+    uploads: threading.BoundedSemaphore
+    #: Set when the server is to end: a fan-out that is being published stops where it is.
+    stopping: threading.Event
+
+    @classmethod
+    def make(cls, celery_app: Celery, options: Options) -> Self:
+        """Make a service; nothing is opened or started yet."""
+        ledger = Ledger(celery_app, options.gcm_app)
+        return cls(
+            celery_app,
+            options,
+            ledger,
+            Collector(celery_app, ledger),
+            Limiter(options.rate),
+            threading.BoundedSemaphore(options.uploads),
+            threading.Event(),
+        )
 
     @property
     def settings(self) -> Settings:
@@ -61,11 +98,19 @@ class Service:
         """
         store = current_store(self.celery_app)
         if store is None:
-            raise InvalidSettings(
-                "no Redis to keep reports in, neither as broker nor for results: set redis_url to"
-                " redis://host:port/database"
-            )
+            raise InvalidSettings(NO_REDIS)
         return store
+
+    def stop(self) -> None:
+        """End what goes on beside requests."""
+        self.stopping.set()
+        self.collector.stop()
+
+
+NO_REDIS: Final = (
+    "no Redis to keep reports in, neither as broker nor for results: set redis_url to"
+    " redis://host:port/database"
+)
 
 
 def current_service() -> Service:
