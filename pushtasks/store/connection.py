@@ -23,19 +23,20 @@ class StoreUnavailable(PushError):
 class Connection:
     """Connections to one Redis, made as needed, for several threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, **options: Any) -> None:
         """Take the address; nothing is opened yet.
 
         Args:
             url: As `redis.Redis.from_url` takes it.
+            options: Of `redis.Redis.from_url`, in place of ours.
         """
-        self.redis: Any = redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_connect_timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),  # a counter that may have been counted is not sent again
-        )
+        ours = {
+            "decode_responses": True,
+            "socket_connect_timeout": TIMEOUT,
+            "socket_timeout": TIMEOUT,
+            "retry": Retry(NoBackoff(), 0),  # what may have been counted is not sent again
+        }
+        self.redis: Any = redis.Redis.from_url(url, **{**ours, **options})
         options = self.redis.connection_pool.connection_kwargs
         address = options.get("path") or f"{options.get('host')}:{options.get('port')}"
         #: Without password.
