@@ -9,7 +9,14 @@ from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushtasks.config import ApnsApp, GcmApp, current_settings, load_settings, mistakes_in
+from pushtasks.config import (
+    ApnsApp,
+    GcmApp,
+    current_settings,
+    load_settings,
+    mistakes_in,
+    use_settings,
+)
 from pushtasks.config.concealed import NAMES, conceal
 from pushtasks.config.mistakes import APPS
 from pushtasks.errors import InvalidPush, InvalidSettings
@@ -691,3 +698,12 @@ def test_what_cannot_be_read_at_all_is_one_mistake(tmp_path):
 
     assert "none.toml cannot be read (No such file or directory)" in no_file
     assert no_dict.startswith("Celery setting pushtasks is a str; it must be a dict")
+
+
+def test_an_app_goes_by_settings_that_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("PUSHTASKS_CONFIG", str(tmp_path / "none.toml"))
+    given = load_settings({"apns": {"default": APNS}}, environ={}, directory=tmp_path)
+    with Celery("given", set_as_current=False) as celery_app:
+        use_settings(celery_app, given)
+
+        assert current_settings(celery_app) is given

@@ -13,6 +13,7 @@ from pushtasks.config.settings import (
     mistakes_in,
     read_settings,
     settings_read_by,
+    use_settings,
 )
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "mistakes_in",
     "read_settings",
     "settings_read_by",
+    "use_settings",
 ]

@@ -161,6 +161,11 @@ def current_settings(app: Celery) -> Settings:
     return settings
 
 
+def use_settings(app: Celery, settings: Settings) -> None:
+    """Let a Celery app go by these, whatever its configuration, files and environment say."""
+    _settings_by_app[app] = settings
+
+
 def read_settings(app: Celery, revise: Revise | None = None) -> Settings:
     """Read the settings that go with a Celery app; arguments and errors as of `load_settings`."""
     settings = load_settings(setting_of(app), revise=revise)
