@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "send": "Send a push to devices.",
     "fanout": "Send a payload to any number of devices; watch and steer that.",
     "serve": "Take pushes by HTTP, and show a page.",
+    "relay": "Take pushes from a Redis list, as gapless did.",
     "report": "Show what became of all pushes, over all workers.",
     "feedback": "Show or hand on what providers told about devices: dead tokens, replaced ids.",
     "check": "Check settings, keys, connections, broker and workers.",
