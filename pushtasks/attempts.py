@@ -56,8 +56,9 @@ def to_apns_devices(task: PushTask, arguments: Arguments) -> dict[str, Any]:
     list_id = task.request.id or str(uuid.uuid4())
     left = attempt.left("tokens")
     devices = attempt.spared(apns_devices(client, app, arguments, list_id, left))
-    identify = lambda place: identifier_of(left[place])  # noqa: E731
-    gathering = Summary(APNS, app.name, attempt.progress.gathered, identify)
+    gathering = Summary(
+        APNS, app.name, attempt.progress.gathered, lambda place: identifier_of(left[place])
+    )
     send = attempt.heeding(partial(client.send, is_list=True))
     later = deliver_many(policy(APNS, app), attempt.progress, devices, send, gathering)
     log_identified(app, left, gathering.settled, later.places if later else ())

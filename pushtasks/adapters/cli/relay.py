@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from pushtasks.adapters.cli.options import as_json
-from pushtasks.adapters.cli.output import print_json
+from pushtasks.adapters.cli.output import print_json, warn
 from pushtasks.adapters.cli.stopping import SIGNALS
 
 if TYPE_CHECKING:
@@ -185,6 +185,8 @@ def _with_workers(gapless: "GaplessSettings | None", options: Mapping[str, Any])
         raise InvalidSettings(
             "no Redis that could have the list: give --redis-url redis://host:port/database"
         )
+    if gapless and gapless.log_successes and not (app and app.log_successes):
+        warn(f"log_successes: the workers send, so set it in [apns.{name}] of their settings")
     return Job(celery_app, name, app, url, key)
 
 

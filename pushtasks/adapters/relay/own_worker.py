@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from pushtasks.adapters.relay.gapless import GaplessSettings
+from pushtasks.net.deadline import Deadline
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ LONGEST_PAUSE: Final = 30.0
 #: Seconds that the worker has to finish what it has begun.
 STOP_LIMIT: Final = 30.0
 #: Environment variables that would lead the worker elsewhere.
-FOREIGN: Final = ("PUSHTASKS_", "CELERY_", "DJANGO_SETTINGS_MODULE", "FORKED_BY_MULTIPROCESSING")
+FOREIGN: Final = ("PUSHTASKS_", "CELERY_", "DJANGO_SETTINGS_MODULE")
 
 
 @contextmanager
@@ -52,7 +53,10 @@ class OwnWorker:
         """Start the worker, and another whenever it has ended; return when told to stop."""
         pause = FIRST_PAUSE
         while (process := self._start()) is not None:
+            proof = Deadline(LONGEST_PAUSE)
             status = process.wait()
+            if not proof.left:  # it was well for a while
+                pause = FIRST_PAUSE
             if not self._stopping.is_set():
                 logger.error(
                     "The worker has ended (status %d); the next begins in %g s", status, pause
