@@ -23,6 +23,7 @@ FILE_NAME: Final = "pushtasks.toml"
 #: Variables that begin alike and are read elsewhere, by the ready-made Celery app.
 CELERY_VARIABLES: Final = frozenset(
     {
+        "PUSHTASKS_ALIVE_FILE",
         "PUSHTASKS_BROKER_URL",
         "PUSHTASKS_RESULT_BACKEND",
         "PUSHTASKS_VISIBILITY_TIMEOUT",
