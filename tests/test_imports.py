@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "pushtasks"
 #: What may import what: downwards only, or within one name. Names in one row are strangers.
 #: "" is pushtasks/__init__.py, the public names.
 LAYERS = (
-    ("adapters",),
+    ("adapters", "testing"),
     ("emulator",),
     ("",),
     ("celery",),
@@ -19,7 +19,7 @@ LAYERS = (
     ("schedule",),
     ("fanout",),
     ("tasks",),
-    ("attempts", "chunks", "poll_task", "handover_task"),
+    ("attempts", "chunks", "poll_task", "handover_task", "edges"),
     ("task_base",),
     ("addressing", "identified", "observed"),
     ("arguments", "delivery"),
@@ -53,7 +53,6 @@ PURE = (
     "apns.binary",
     "apns.feedback",
     "apns.frames",
-    "apns.frames",
     "apns.http2",
     "apns.live_activity",
     "apns.notification",
@@ -80,6 +79,8 @@ PURE = (
     "results",
     "retries",
     "store.dead",
+    "testing.answers",
+    "testing.settings",
     "wire",
 )
 IMPURE = {

@@ -1,0 +1,292 @@
+"""Fan-outs kept in memory: what `store.fanouts` and `store.chunks` keep in Redis, for one process.
+
+The rules are those of the scripts there: a chunk that is noted twice counts once, and so does a
+device; a fan-out is over when its source has ended and all its chunks are done.
+"""
+
+import threading
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pushtasks.news import News, Tally
+from pushtasks.store.chunks import Begun, Note, Places
+from pushtasks.store.fanout_state import COUNTERS, Fanout, Spec, Standing, State
+from pushtasks.store.rates import Limit
+
+#: Fan-outs, and failures of each, that are kept.
+FANOUTS_LIMIT: Final = 1000
+FAILURES_LIMIT: Final = 100_000
+#: What each state may become.
+_MOVES: Final = {
+    State.RUNNING: {State.PAUSED, State.CANCELLED, State.RUNNING},
+    State.PAUSED: {State.RUNNING, State.CANCELLED},
+}
+
+
+@dataclass
+class _Kept:
+    """One fan-out."""
+
+    id: str
+    spec: str
+    key: str | None
+    state: State = State.RUNNING
+    counts: Counter[str] = field(default_factory=Counter)
+    #: Chunks that are done, and of others the places of devices that are settled.
+    done: set[int] = field(default_factory=set)
+    settled: dict[int, set[int]] = field(default_factory=dict)
+    failures: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=FAILURES_LIMIT))
+    position: Any = None
+    source_ended: bool = False
+    publisher: tuple[str, float] = ("", 0.0)
+    error: str | None = None
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: datetime | None = None
+
+    @property
+    def has_publisher(self) -> bool:
+        return self.publisher[1] > time.monotonic()
+
+    def fail(self, failures: Sequence[Mapping[str, Any]]) -> None:
+        self.failures.extend(dict(failure) for failure in failures)
+        self.counts["failures"] += len(failures)
+
+    def settle(self) -> Standing:
+        """End it if nothing more is to come; return how it stands."""
+        if self.state is State.CANCELLED and not self.has_publisher:
+            self.source_ended = True
+        published, done = self.counts["chunks_published"], self.counts["chunks_done"]
+        if self.source_ended and self.finished_at is None and published == done:
+            self.finished_at = datetime.now(UTC)
+            self.state = State.CANCELLED if self.state is State.CANCELLED else State.FINISHED
+        is_over = self.finished_at is not None
+        return Standing(self.state, published, done, self.source_ended, self.has_publisher, is_over)
+
+    def shown(self) -> Fanout:
+        return Fanout(
+            id=self.id,
+            spec=Spec.from_json(self.spec),
+            state=self.state,
+            **{name: self.counts[name] for name in COUNTERS},
+            position=self.position,
+            source_ended=self.source_ended,
+            has_publisher=self.has_publisher,
+            error=self.error,
+            created_at=self.created_at,
+            finished_at=self.finished_at,
+        )
+
+
+class MemoryFanouts:
+    """The fan-outs of a Celery app; methods as of `pushtasks.store.fanouts.Fanouts`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.kept: dict[str, _Kept] = {}
+
+    # Reading ------------------------------------------------------------------------------------
+
+    def find(self, id_: str) -> Fanout | None:
+        """Return a fan-out; None if there is none."""
+        with self.lock:
+            kept = self.kept.get(id_)
+            return kept.shown() if kept else None
+
+    def newest(self, count: int = 100) -> list[Fanout]:
+        """Return fan-outs, the newest first."""
+        with self.lock:
+            return [kept.shown() for kept in list(self.kept.values())[::-1][:count]]
+
+    def spec(self, id_: str) -> Spec | None:
+        """Return what a fan-out is to do."""
+        kept = self.kept.get(id_)
+        return Spec.from_json(kept.spec) if kept else None
+
+    def standing(self, id_: str) -> Standing | None:
+        """Return how a fan-out stands."""
+        with self.lock:
+            kept = self.kept.get(id_)
+            return kept.settle() if kept else None
+
+    def failures(
+        self, id_: str, after: str | None = None, count: int = 1000
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Return what went wrong or changed with devices, each with its id."""
+        kept = self.kept.get(id_)
+        first = int(after) if after else 0
+        failures = list(kept.failures)[first : first + count] if kept else []
+        return [(str(number), failure) for number, failure in enumerate(failures, first + 1)]
+
+    def done(self, id_: str, chunks: Sequence[int]) -> list[bool]:
+        """Tell which of some chunks are done."""
+        kept = self.kept.get(id_)
+        return [kept is not None and chunk in kept.done for chunk in chunks]
+
+    # Publishing ---------------------------------------------------------------------------------
+
+    def create(self, spec: Spec) -> tuple[str, bool]:
+        """Begin a fan-out; return its id, and whether it is new."""
+        with self.lock:
+            for kept in self.kept.values():
+                if spec.key is not None and kept.key == spec.key:
+                    return kept.id, False
+            while len(self.kept) >= FANOUTS_LIMIT:
+                del self.kept[next(iter(self.kept))]
+            id_ = uuid.uuid4().hex[:12]
+            self.kept[id_] = _Kept(id_, spec.to_json(), spec.key)
+            return id_, True
+
+    def published(
+        self,
+        id_: str,
+        chunk: int,
+        devices: int,
+        position: Any,
+        invalid: Sequence[Mapping[str, Any]] = (),
+        *,
+        key: str | None = None,  # noqa: ARG002
+    ) -> Standing | None:
+        """Note that a chunk was handed over."""
+        with self.lock:
+            kept = self.kept.get(id_)
+            if kept is not None and chunk == kept.counts["chunks_published"]:
+                kept.counts.update(
+                    chunks_published=1, devices=devices + len(invalid), invalid=len(invalid)
+                )
+                kept.fail(invalid)
+                kept.position = position
+                if not devices:
+                    kept.done.add(chunk)
+                kept.counts["chunks_done"] += chunk in kept.done
+            return kept.settle() if kept else None
+
+    def source_ended(
+        self,
+        id_: str,
+        error: str | None = None,
+        *,
+        position: Any = None,
+        invalid: Sequence[Mapping[str, Any]] = (),
+    ) -> Standing | None:
+        """Note that no more chunks are to come."""
+        with self.lock:
+            kept = self.kept.get(id_)
+            if kept is not None and not kept.source_ended:
+                kept.counts.update(devices=len(invalid), invalid=len(invalid))
+                kept.fail(invalid)
+                kept.position, kept.source_ended = position, True
+                kept.error = kept.error or error
+            return kept.settle() if kept else None
+
+    def claim(self, id_: str, owner: str, seconds: float) -> bool:
+        """Become the publisher for so long; False if somebody else is."""
+        with self.lock:
+            kept = self.kept.get(id_)
+            if kept is None or (kept.has_publisher and kept.publisher[0] != owner):
+                return False
+            kept.publisher = owner, time.monotonic() + seconds
+            return True
+
+    def release(self, id_: str, owner: str) -> bool:
+        """Be the publisher no longer."""
+        with self.lock:
+            kept = self.kept.get(id_)
+            if kept is None or kept.publisher[0] != owner:
+                return False
+            kept.publisher = "", 0.0
+            return True
+
+    # Steering -----------------------------------------------------------------------------------
+
+    def set_state(self, id_: str, state: State) -> bool:
+        """Pause, resume or cancel; return whether it could be."""
+        with self.lock:
+            kept = self.kept.get(id_)
+            if kept is None or state not in _MOVES.get(kept.state, ()):
+                return False
+            kept.state = state
+            kept.settle()
+            return True
+
+
+class MemoryChunks:
+    """The chunks of these fan-outs; methods as of `pushtasks.store.chunks.Chunks`."""
+
+    def __init__(self, fanouts: MemoryFanouts, tell: Callable[[Tally], Any]) -> None:
+        """Take the fan-outs, and who is to hear of news."""
+        self._fanouts = fanouts
+        self._tell = tell
+
+    def begin(
+        self,
+        fanout: str,
+        chunk: int,
+        size: int,
+        turns: Sequence[tuple[Limit, int, int]],
+        *,
+        only_look: bool = False,  # noqa: ARG002
+    ) -> Begun:
+        """Begin a try of a chunk."""
+        with self._fanouts.lock:
+            kept = self._fanouts.kept.get(fanout)
+            if kept is None:
+                return Begun(None, False, b"", 0.0, False, ())  # noqa: FBT003
+            settled = Places.of(size, kept.settled.get(chunk, ())).to_bitmap()
+            is_done = chunk in kept.done
+            return Begun(kept.state, is_done, settled, 0.0, False, (0,) * len(turns))  # noqa: FBT003
+
+    def note(self, note: Note, consumers: Sequence[str] = ()) -> tuple[bool, list[Any]]:  # noqa: ARG002
+        """Note what became of devices of a chunk, and tell their news."""
+        with self._fanouts.lock:
+            kept = self._fanouts.kept.get(note.fanout)
+            if kept is None or note.chunk in kept.done:
+                return True, []
+            news = _noted(kept, note)
+            is_done = note.chunk in kept.done
+        if news:
+            rejected = Counter(str(one.reason) for one in news)
+            self._tell(
+                Tally(
+                    note.limit.provider,
+                    note.limit.app,
+                    note.environment,
+                    rejected=rejected,
+                    news=news,
+                )
+            )
+        return is_done, []
+
+
+def _noted(kept: _Kept, note: Note) -> tuple[News, ...]:
+    """Count the devices that are new among those settled; return what is to be told of them."""
+    settled = kept.settled.setdefault(note.chunk, set())
+    news: list[News] = []
+    for one in note.others:
+        if one.place not in settled:
+            settled.add(one.place)
+            kept.counts[one.outcome] += 1
+            kept.counts["canonical_ids"] += one.is_renamed
+            kept.fail([one.failure])
+            news += one.news
+    for name, bitmap in (("accepted", note.accepted), (note.alike_as, note.alike)):
+        added = _places_in(bitmap.to_bitmap()) - settled
+        kept.counts[name] += len(added)
+        settled |= added
+    if note.is_over:
+        kept.counts["retried"] += note.retried
+    kept.error = kept.error or note.error or None
+    if len(settled) >= note.size:
+        del kept.settled[note.chunk]
+        kept.done.add(note.chunk)
+        kept.counts["chunks_done"] += note.chunk < kept.counts["chunks_published"]
+        kept.settle()
+    return tuple(news)
+
+
+def _places_in(bitmap: bytes) -> set[int]:
+    return {place for place in range(8 * len(bitmap)) if bitmap[place // 8] & (0x80 >> place % 8)}
