@@ -98,6 +98,15 @@ def test_a_device_that_is_given_up_is_not_sent_and_the_rest_is_not_sent_again(
     assert len(ids) == 1
 
 
+def test_a_failure_has_the_identifier_of_its_entry(send, begin, fanouts, emulator):
+    emulator.control("PUT", f"/tokens/{GONE}", {"reason": "Unregistered", "timestamp": 1000})
+    id_ = begin(2)
+
+    send(id_, 0, [tokens(1)[0], [GONE, {"identifier": 42}]])
+
+    assert [one["identifier"] for _, one in fanouts.failures(id_)] == [42]
+
+
 def test_a_call_without_worker_gives_up_what_should_be_tried_again(host, begin, fanouts, emulator):
     emulator.control("PUT", f"/tokens/{BUSY}", {"reason": "Shutdown", "times": 1})
     id_, call = begin(3), host.tasks["pushtasks.send_chunk"]
