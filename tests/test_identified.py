@@ -8,7 +8,9 @@ from celery import Celery
 
 from pushtasks import InvalidPush, clients, feedback, send_apns_many, signals
 from pushtasks.arguments import IDENTIFIER_LIMIT, apns_entry, identifier_of
+from pushtasks.news import Tally
 from pushtasks.results import Verdict
+from pushtasks.telling import tell
 
 DEAD, FINE, LATE = "ab" * 32, "cd" * 32, "ef" * 32
 
@@ -85,10 +87,10 @@ def test_the_feedback_stream_and_signals_have_it(make_host):
     def hear(entry, **_):
         heard.append(entry)
 
+    send_apns_many(entries(), "Hi")
+    [news] = feedback.read("billing", celery_app=celery_app)
     signals.token_expired.connect(hear)
     try:
-        send_apns_many(entries(), "Hi")
-        [news] = feedback.read("billing", celery_app=celery_app)
         signals.send(news.to_dict())
     finally:
         signals.token_expired.disconnect(hear)
@@ -155,6 +157,7 @@ def test_what_names_no_push_is_refused(identifier):
 
 def test_a_late_refusal_has_it(make_host):
     celery_app = make_host()
+    tell(celery_app, Tally("apns", "classic", "production", attempts=2, accepted=2))
 
     feedback.rejected_late(celery_app, "classic", LATE, Verdict(8, "InvalidToken"), 42)
 
