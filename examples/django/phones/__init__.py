@@ -1,0 +1,1 @@
+"""Phones, whose they are, and a page to push to them."""

@@ -1,0 +1,67 @@
+"""The form that asks what to send."""
+
+import json
+import uuid
+from typing import Any
+
+from django import forms
+
+from pushtasks.adapters.django import pushing
+from pushtasks.errors import InvalidPush
+from pushtasks.fanout import Fanout
+
+HELP = (
+    "A text; or the payload as JSON, such as"
+    ' {"aps": {"alert": "Hello", "badge": 1}} for Apple,'
+    ' {"notification": {"title": "Hello"}} for Google,'
+    ' or {"apns": {…}, "gcm": {…}} for devices of both.'
+)
+
+
+class PushForm(forms.Form):
+    """What to send to the devices of a queryset."""
+
+    payload = forms.CharField(widget=forms.Textarea(attrs={"rows": 4}), help_text=HELP)
+    #: So that a form that is sent twice sends one push.
+    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    def __init__(self, *args: Any, devices: Any, **kwargs: Any) -> None:
+        """Take a queryset of devices beside the arguments of any form."""
+        super().__init__(*args, **kwargs)
+        self._devices = devices
+
+    def clean_payload(self) -> Any:
+        """Return the payload that these devices can be sent.
+
+        Raises:
+            ValidationError: It is none.
+        """
+        payload = parsed(self.cleaned_data["payload"])
+        try:
+            pushing.parts_of(self._devices, payload, {})
+        except InvalidPush as error:
+            raise forms.ValidationError(str(error)) from None
+        return payload
+
+    def send(self) -> tuple[Fanout, ...]:
+        """Send to the devices.
+
+        Raises:
+            PushError: As `DeviceQuerySet.push`.
+        """
+        key = f"admin.{self.cleaned_data['key']}"
+        return pushing.push(self._devices, self.cleaned_data["payload"], {"key": key})
+
+
+def parsed(text: str) -> Any:
+    """Return a payload that somebody wrote: JSON if it begins like an object, else the text.
+
+    Raises:
+        ValidationError: It begins like an object and is not JSON.
+    """
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise forms.ValidationError(f"This is not JSON: {error}") from None
