@@ -7,7 +7,7 @@ where it is called (`apply_async`, and so `.delay`) and again in the worker (`at
 from typing import Any, Final
 
 from pushtasks import arguments as checks
-from pushtasks import attempts
+from pushtasks import attempts, edges
 from pushtasks.chunks.sending import send_chunk as try_chunk
 from pushtasks.chunks.task import ChunkTask
 from pushtasks.handover_task import HandoverTask
@@ -263,3 +263,6 @@ def deliver_feedback(self: HandoverTask, consumer: str) -> None:
         InvalidSettings: In the worker: the settings cannot be used.
     """
     self.deliver(consumer)
+
+
+edges.connect()

@@ -88,8 +88,12 @@ def load_certificate(
     )
 
 
-def app_certificate(app: ApnsApp) -> ClientCertificate:
+def app_certificate(app: ApnsApp, *, now: datetime | None = None) -> ClientCertificate:
     """Read the client certificate that an app's settings name.
+
+    Args:
+        app: The app.
+        now: As of `load_certificate`.
 
     Raises:
         InvalidSettings: As `load_certificate`; or a file that they name cannot be read.
@@ -105,7 +109,19 @@ def app_certificate(app: ApnsApp) -> ClientCertificate:
         material("certificate", certificate),
         material("certificate_key", key) if key else None,
         password.get_secret_value() if password else None,
+        now=now,
     )
+
+
+def certificate_expiry(app: ApnsApp) -> datetime | None:
+    """Return when the client certificate of an app expires, or has expired; None if it has none.
+
+    Raises:
+        InvalidSettings: It cannot be read.
+    """
+    if app.certificate is None:
+        return None
+    return app_certificate(app, now=datetime.min.replace(tzinfo=UTC)).expires
 
 
 Contents = tuple[PrivateKeyTypes, list[x509.Certificate]]

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from pushtasks.apns.certificate import load_certificate
+from pushtasks.apns.certificate import certificate_expiry, load_certificate
+from pushtasks.config import load_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.keyfiles import read_key_material
 
@@ -243,3 +244,29 @@ class TestRefused:
     def test_rubbish_for_a_key(self, pem):
         message = refusal(pem, b"rubbish")
         assert message.startswith("certificate_key is no private key that can be read")
+
+
+@pytest.mark.parametrize("days", [-1, 30])
+def test_the_expiry_of_an_app_is_told_even_if_it_has_passed(days, issue, p256, encode_key):
+    one = issue(p256, days=days)
+    settings = load_settings(
+        {
+            "apns": {
+                "classic": {
+                    "protocol": "binary",
+                    "certificate": one.public_bytes(Encoding.PEM).decode(),
+                    "certificate_key": encode_key(p256).decode(),
+                }
+            }
+        },
+        environ={},
+    )
+
+    assert certificate_expiry(settings.apns_app("classic")) == one.not_valid_after_utc
+
+
+def test_an_app_with_a_key_has_no_expiry():
+    key = {"key": "key.p8", "key_id": "ABC1234567", "team_id": "TEAM123456"}
+    settings = load_settings({"apns": {"default": {"topic": "a.b", **key}}}, environ={})
+
+    assert certificate_expiry(settings.apns_app("default")) is None
