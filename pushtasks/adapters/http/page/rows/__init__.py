@@ -1,0 +1,1 @@
+"""The rows of the page's tables and lists, as text. Pure."""
