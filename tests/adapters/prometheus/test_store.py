@@ -92,18 +92,31 @@ def test_pushes_are_told_by_what_became_of_them(app, store):
 def test_a_late_rejection_takes_nothing_from_a_counter(app, store):
     store.note(Tally("apns", "classic", attempts=3, accepted=3))
     before = values(app)
-    news = News(
-        Kind.EXPIRED, "apns", "classic", TOKEN, datetime.now(UTC), reason="InvalidToken", status=8
-    )
-    store.note(Tally("apns", "classic", accepted=-1, late=1, news=(news,)))
+    store.note(Tally("apns", "classic", accepted=-1, late=1))
 
     after = values(app)
 
     accepted = "reported_pushes_total", "apns", "classic", "accepted", ""
     assert before[accepted] == after[accepted] == 3
     assert after["reported_late_rejections_total", "apns", "classic"] == 1
-    assert after["feedback_entries",] == 0  # InvalidToken is held back: it was a third of all
-    assert after["held_rejections_total", "apns", "classic"] == 1
+
+
+def test_dead_tokens_are_told_and_those_that_the_breaker_holds_back(app, store):
+    def news(reason):
+        return News(
+            Kind.EXPIRED, "apns", "default", TOKEN, datetime.now(UTC), reason=reason, status=400
+        )
+
+    tally = {"attempts": 1, "accepted": 0, "news": (news("Unregistered"),)}
+    store.note(Tally("apns", "default", **tally, rejected={"Unregistered": 1}))
+    tally = {"attempts": 3, "accepted": 0, "news": (news("BadDeviceToken"),) * 3}
+    store.note(Tally("apns", "default", **tally, rejected={"BadDeviceToken": 3}))
+
+    found = values(app)
+
+    assert found["dead_tokens_total", "apns", "default"] == 1
+    assert found["held_rejections_total", "apns", "default"] == 3
+    assert found["feedback_entries",] == 1
 
 
 def test_the_feedback_stream_is_told(app, store):
