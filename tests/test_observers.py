@@ -45,10 +45,6 @@ def register():
         observers.unregister(observer)
 
 
-def test_nobody_is_registered_by_itself():
-    assert not observers.registered
-
-
 def test_an_observer_hears_the_records_whose_methods_it_overrides(register):
     ear = register(Ear())
     link = Connections("127.0.0.1:2197", opened=1)

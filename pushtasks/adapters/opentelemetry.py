@@ -7,6 +7,8 @@ through the broker and the worker's task to the call to Apple or Google.
 A process whose host has set no tracer provider by its first push hears of no other push.
 """
 
+from typing import Final
+
 from opentelemetry import trace
 from opentelemetry.trace import (
     NoOpTracerProvider,
@@ -20,9 +22,9 @@ from opentelemetry.trace import (
 from pushtasks import observers
 from pushtasks.observers import End, Kind, Observer, Tried
 
-_NANOSECONDS = 1_000_000_000
+_NANOSECONDS: Final = 1_000_000_000
 #: Ends after which nothing is wrong, or nothing yet.
-_WELL = frozenset({End.ACCEPTED, End.RETRIED})
+_WELL: Final = frozenset({End.ACCEPTED, End.RETRIED})
 
 
 class Tracer(Observer):
@@ -49,10 +51,12 @@ class Tracer(Observer):
 
 
 def start() -> Tracer:
-    """Trace the pushes of this process, and of those that it forks."""
-    tracer = Tracer()
-    observers.register(tracer)
-    return tracer
+    """Trace the pushes of this process, and of those that it forks; once, however often called."""
+    observers.register(_tracer)
+    return _tracer
+
+
+_tracer: Final = Tracer()
 
 
 def _describe(span: Span, record: Tried) -> None:
