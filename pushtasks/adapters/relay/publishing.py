@@ -70,11 +70,14 @@ class Publisher:
         self._room -= 1
 
     def _waiting(self) -> int:
-        with self._celery_app.connection_or_acquire() as connection:
+        """Ask over a connection of its own: one that has failed once is of no use any more."""
+        connection: Any = self._celery_app.connection_for_write()
+        with connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=TIMEOUT)
             try:
                 with connection.channel() as channel:
                     return int(channel.queue_declare(self.queue, passive=True).message_count)
-            except connection.connection_errors as error:
-                raise OperationalError(str(error)) from error
             except connection.channel_errors:  # there is no such queue yet
                 return 0
+            except connection.connection_errors as error:
+                raise OperationalError(str(error)) from error

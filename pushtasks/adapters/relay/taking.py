@@ -19,7 +19,7 @@ from pushtasks.store.scripts import Script
 
 #: Seconds for an answer of Redis, and for which it is asked to wait for an entry.
 TIMEOUT: Final = 5.0
-WAIT: Final = 1.0
+WAIT: Final = 0.5
 #: Bytes of one batch, but for its last entry.
 BATCH_BYTES: Final = 4 * 1024 * 1024
 #: Dead letters that are read at a time.
@@ -130,7 +130,7 @@ class EntryList:
         self._run(scripts.LIVE, [self._relays], [self.id, self._lease_ms])
 
     def wait(self) -> None:
-        """Return when there is an entry, or after a second; several relays may be woken by one.
+        """Return when there is an entry, or after `WAIT` seconds; several relays may be woken by one.
 
         Raises:
             StoreUnavailable: Redis cannot be reached.
