@@ -45,6 +45,14 @@ class MaskedRequest(Request):
         self._argsrepr, self._kwargsrepr = self._masked()
         self.request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
+    def info(self, safe: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002
+        """Return what `celery inspect scheduled` shows, and so Flower: never the arguments in full.
+
+        Args:
+            safe: Celery's own question whether to hide them, which is not asked here.
+        """
+        return super().info(safe=True)
+
     def _masked(self) -> tuple[str, str]:
         if not self.args:  # as our own calls are
             return "()", masked(self.kwargs)

@@ -31,10 +31,11 @@ def enable_events(wait_until):
 def push_until_told(wait_until):
     """Push until those who send know that somebody listens, which takes them a second."""
 
-    def push(send, listener):
-        wait_until(lambda: send() and listener.of_pushes)
+    def push_until(task, listener):
+        push = lambda: task.apply_async((TOKENS[0], "Hi"), ignore_result=True)  # noqa: E731
+        wait_until(lambda: push() and listener.of_pushes)
 
-    return push
+    return push_until
 
 
 @pytest.mark.acceptance
@@ -45,7 +46,7 @@ def test_a_worker_tells_of_pushes_while_somebody_listens(
     worker = start_worker("-P", pool, "-c", "2")
     tasks.send_apns.delay(TOKENS[0], "Hi, and nobody listens").get(TIMEOUT)
     enable_events(host)
-    push_until_told(lambda: tasks.send_apns.delay(TOKENS[0], "Hi"), listener)
+    push_until_told(tasks.send_apns, listener)
 
     emulator.control("PUT", f"/tokens/{TOKENS[1]}", {"reason": "Unregistered"})
     one = tasks.send_apns.delay(TOKENS[1], "Hi")
@@ -82,18 +83,18 @@ def test_workers_go_on_telling_after_the_broker_was_away(
     url = f"redis://127.0.0.1:{free_port}/0"
     app = Celery("host", broker=url, backend=f"redis://127.0.0.1:{free_port}/1")
     app.conf.pushtasks = {}
-    send = lambda: app.tasks["pushtasks.send_apns"].delay(TOKENS[0], "Hi")  # noqa: E731
+    task = app.tasks["pushtasks.send_apns"]
     urls = {"PUSHTASKS_BROKER_URL": url, "PUSHTASKS_RESULT_BACKEND": app.conf.result_backend}
 
     with ValkeyServer(port=free_port, config={"save": ""}):
         start_worker(**urls)
         enable_events(app)
         before = listen(app)
-        push_until_told(send, before)
+        push_until_told(task, before)
         before.stop()
     with ValkeyServer(port=free_port, config={"save": ""}):
         after = listen(app)
-        push_until_told(send, after)
+        push_until_told(task, after)
         after.stop()
     app.close()
 
