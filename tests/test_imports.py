@@ -50,6 +50,9 @@ DEPTHS = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 
 #: No input, no output, no clock, no lock; neither do the modules of ours that they import.
 PURE = (
+    "adapters.relay.dead_letters",
+    "adapters.relay.entries",
+    "adapters.relay.gapless",
     "apns.binary",
     "apns.feedback",
     "apns.frames",

@@ -270,8 +270,9 @@ def test_a_relay_that_is_killed_again_and_again_loses_nothing(
             left = random.randint(1, slice_ - 1)  # noqa: S311
             while client.llen(KEY) > left:
                 assert running.process.poll() is None, running.log
+                time.sleep(0.0005)
             running.kill()
-            held += sum(client.llen(key) for key in client.scan_iter(f"{KEY}:pushtasks:held:*"))
+            held += client.llen(f"{KEY}:pushtasks:held:{running.begun['relay']}")
         last = relay(*arguments)
         with redis.Redis(port=redis_server.port) as broker:
             wait_until(lambda: not any(client.scan_iter(f"{KEY}:pushtasks:held:*")))
