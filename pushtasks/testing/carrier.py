@@ -13,12 +13,15 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Final, NamedTuple
 
+from billiard.einfo import ExceptionInfo, ExceptionWithTraceback  # type: ignore[attr-defined]
 from celery import Celery, states
 from celery.app.trace import build_tracer
 from celery.exceptions import Retry
-from celery.result import EagerResult, denied_join_result
+from celery.result import EagerResult
 from celery.utils import uuid
 from kombu.serialization import dumps, loads
+
+from pushtasks.testing.task_results import TaskResults
 
 PREFIX: Final = "pushtasks."
 #: Of what `send_task` is given, what a task's caller has not said.
@@ -52,15 +55,16 @@ def current_call() -> Call | None:
 @contextmanager
 def carried_out_here() -> Iterator[None]:
     """Let no push task leave the process, whichever Celery app it is called on."""
-    send_task = Celery.send_task
-    Celery.send_task = _instead_of(send_task)  # type: ignore[method-assign]
+    send_task, results = Celery.send_task, TaskResults()
+    Celery.send_task = _instead_of(send_task, results)  # type: ignore[method-assign]
     try:
-        yield
+        with results.are_found():
+            yield
     finally:
         Celery.send_task = send_task  # type: ignore[method-assign]
 
 
-def _instead_of(send_task: Callable[..., Any]) -> Callable[..., Any]:
+def _instead_of(send_task: Callable[..., Any], results: TaskResults) -> Callable[..., Any]:
     signature = inspect.signature(send_task)
 
     @wraps(send_task)
@@ -69,7 +73,10 @@ def _instead_of(send_task: Callable[..., Any]) -> Callable[..., Any]:
         is_ours = given["name"].startswith(PREFIX)
         if not is_ours and _current.get() is None:
             return send_task(celery_app, *args, **kwargs)
-        return _carry_out(celery_app, {**given, **given.get("options", {})}, is_ours=is_ours)
+        result = _carry_out(celery_app, {**given, **given.get("options", {})}, is_ours=is_ours)
+        if isinstance(result, EagerResult):
+            results.keep(result)
+        return result
 
     return send_task_here
 
@@ -91,8 +98,7 @@ def _carry_out(celery_app: Celery, given: Mapping[str, Any], *, is_ours: bool) -
     }
     token = _current.set(Call(name, task_id, options) if is_ours else None)
     try:
-        with denied_join_result():
-            return _traced(task, task_id, args, kwargs, given)
+        return _traced(task, task_id, args, kwargs, given)
     finally:
         _current.reset(token)
 
@@ -122,8 +128,10 @@ def _traced(
         traceback = None
         if traced.info is None:
             return EagerResult(task_id, value, states.SUCCESS, name=task.name)
-        if hasattr(value, "exception"):
+        if isinstance(value, ExceptionInfo):
             value, traceback = value.exception, value.traceback
+        if isinstance(value, ExceptionWithTraceback):
+            value = value.exc
         if not isinstance(value, Retry) or value.sig is None:  # type: ignore[attr-defined]
             return EagerResult(task_id, value, traced.info.state, traceback, name=task.name)
         args, kwargs = value.sig.args, value.sig.kwargs  # type: ignore[attr-defined]

@@ -14,14 +14,14 @@ from pushtasks.clients import Makers
 from pushtasks.config import Settings, read_settings
 from pushtasks.testing.isolation import isolated
 from pushtasks.testing.providers import PushEmulator
-from pushtasks.testing.settings import Instead, merged, redirected
+from pushtasks.testing.settings import Instead, has_apps, merged, redirected
 
 if TYPE_CHECKING:
     from pushtasks.emulator import Emulator
 
 #: What the pretend providers need, in the extra `embedded`.
 NEEDED: Final = ("h2", "h11", "trustme")
-#: Apps that there are whatever the settings say; those of the settings are there too.
+#: Apps that there are where the process itself knows none.
 _APPS: Final = {
     "apns": {"default": {}, "classic": {"protocol": "binary"}},
     "gcm": {"default": {}, "classic": {"protocol": "legacy"}},
@@ -43,7 +43,9 @@ def emulator(
     tell of devices comes to handlers, signals and `feedback.read` as always.
 
     Args:
-        settings: In the shape of `pushtasks.toml`, on top of what the process has.
+        settings: In the shape of `pushtasks.toml`, on top of what the process has. Each app goes
+            to the pretend provider that speaks its protocol; where the process knows none, there
+            are `default` and, for the wires of 2014, `classic`.
         running: An emulator that runs already; left out, one is started and stopped.
         has_workers: Leave `delay` to the broker and to workers of the test's own, in this process
             or, by `PushEmulator.environment`, in others.
@@ -51,14 +53,18 @@ def emulator(
     Raises:
         ModuleNotFoundError: The extra `embedded` is not installed.
     """
-    more = merged(_APPS, settings or {})
+    more = settings or {}
     with ExitStack() as stack:
         providers = PushEmulator(running or stack.enter_context(started()))
         providers.reset()
         instead = _instead(providers.directory)
 
+        def revise(written: Mapping[str, Any]) -> Any:
+            apps = {} if has_apps(written) else _APPS
+            return redirected(merged(apps, written), more, instead)
+
         def read(celery_app: Celery) -> Settings:
-            return read_settings(celery_app, lambda written: redirected(written, more, instead))
+            return read_settings(celery_app, revise)
 
         stack.enter_context(isolated(read, Makers(), has_redis="redis_url" in more))
         if not has_workers:

@@ -1,9 +1,9 @@
 """An outbox as a context manager: settings that lead nowhere, and tasks that run where they are."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from celery import Celery
 
@@ -13,9 +13,7 @@ from pushtasks.testing.box import Outbox
 from pushtasks.testing.carrier import carried_out_here
 from pushtasks.testing.clients import makers_of
 from pushtasks.testing.isolation import isolated
-from pushtasks.testing.settings import NOWHERE, app_nowhere, redirected
-
-_App = TypeVar("_App", ApnsApp, GcmApp)
+from pushtasks.testing.settings import NOWHERE, app_nowhere, has_apps, redirected
 
 
 @contextmanager
@@ -27,8 +25,8 @@ def outbox(settings: Mapping[str, Any] | None = None) -> Iterator[Outbox]:
 
     Args:
         settings: In the shape of `pushtasks.toml`, on top of what the process has. Apps go by their
-            own settings, but for keys and servers; where there is none, by whatever name a task
-            asks for.
+            own settings, but for keys and servers; where the process knows none, there is one of
+            whatever name a task asks for.
 
     Yields:
         The pushes, and by whom to have them rejected.
@@ -37,32 +35,39 @@ def outbox(settings: Mapping[str, Any] | None = None) -> Iterator[Outbox]:
         InvalidSettings: When the first push is sent: settings are wrong in some other respect.
     """
     box, more = Outbox(), settings or {}
-    apns, fcm = makers_of(box.keep)
+    makers = Makers(*makers_of(box.keep))
 
     def read(celery_app: Celery) -> Settings:
-        found = read_settings(celery_app, lambda written: redirected(written, more, NOWHERE))
-        if found.configured:
+        own: list[bool] = []
+
+        def revise(written: Mapping[str, Any]) -> Any:
+            own.append(has_apps(written))
+            return redirected(written, more, NOWHERE)
+
+        found = read_settings(celery_app, revise)
+        if any(own):
             return found
-        return replace(found, apns=_AnyApps("apns", ApnsApp), gcm=_AnyApps("gcm", GcmApp))
+        apns, gcm = _AnyApps("apns", ApnsApp, found.apns), _AnyApps("gcm", GcmApp, found.gcm)
+        return replace(found, apns=apns, gcm=gcm)
 
     with ExitStack() as stack:
-        has_redis = "redis_url" in more
-        stack.enter_context(isolated(read, Makers(apns, fcm), has_redis=has_redis))
+        stack.enter_context(isolated(read, makers, has_redis="redis_url" in more))
         stack.enter_context(carried_out_here())
         yield box
 
 
-class _AnyApps(dict[str, _App]):
-    """Apps by any name; it is empty all the same, as of a web process that knows no app."""
+class _AnyApps(dict[str, Any]):
+    """Apps by any name, since the process itself knows none, and workers may know any."""
 
-    def __init__(self, provider: str, make: Callable[..., _App]) -> None:
-        super().__init__()
+    def __init__(
+        self, provider: str, make: type[ApnsApp | GcmApp], known: Mapping[str, Any]
+    ) -> None:
+        super().__init__(known)
         self._provider = provider
-        self._make: Callable[..., _App] = make
+        self._make = make
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str)
 
-    def __missing__(self, name: str) -> _App:
-        app: _App = self._make(**app_nowhere(self._provider, name))
-        return app
+    def __missing__(self, name: str) -> Any:
+        return self._make(**app_nowhere(self._provider, name))

@@ -55,11 +55,7 @@ class Received:
 
 
 class PushEmulator:
-    """A running pretend Apple and Google, as a test meets them; every device is healthy at first.
-
-    The apps `default` and `classic` (the wires of 2014) lead there, and so does each app of the
-    settings, by its own topic and protocol.
-    """
+    """A running pretend Apple and Google; every device is healthy until a test says otherwise."""
 
     def __init__(self, running: "Emulator") -> None:
         #: Where its keys, certificates and `pushtasks.toml` are.

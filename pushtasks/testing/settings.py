@@ -57,6 +57,11 @@ def redirected(written: Mapping[str, Any], more: Mapping[str, Any], instead: Ins
     return values
 
 
+def has_apps(written: Mapping[str, Any]) -> bool:
+    """Return whether settings name any app: a web process may know none."""
+    return any(written.get(provider) for provider in PROTOCOLS)
+
+
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested tables as one; where both have a value, `upper` holds."""
     result = dict(lower)
