@@ -175,7 +175,7 @@ def page(tmp_path):
         pytest.fail(because) if "CI" in os.environ else pytest.skip(because)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser.new_page(viewport={"width": 1280, "height": 900})
+        yield browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         browser.close()
 
 
@@ -196,9 +196,10 @@ def test_flowers_pages_show_pushes_and_no_token_or_payload(pushes, flower, page,
     for name in ("accepted", "rejected", "waiting", "failed", "listed", "google"):
         look(f"task-{name}", f"/task/{getattr(pushes, name)}", "pushtasks.send_")
     look("worker", "/worker/flowered@test", "Worker pool")
-    page.get_by_role("tab", name="Config").click()
-    page.get_by_text("worker_prefetch_multiplier").first.wait_for()
-    page.screenshot(path=shots / "flower-worker-config.png", full_page=True)
+    for tab, expected in (("Tasks", pushes.waiting), ("Config", "worker_prefetch_multiplier")):
+        page.get_by_role("tab", name=tab).click()
+        page.locator(".tab-pane.active.show").get_by_text(expected).first.wait_for()
+        page.screenshot(path=shots / f"flower-worker-{tab.lower()}.png", full_page=True)
 
     assert "410" in shown["task-rejected"]
     assert "InternalServerError" in shown["task-waiting"]
