@@ -50,6 +50,13 @@ DEPTHS = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 
 #: No input, no output, no clock, no lock; neither do the modules of ours that they import.
 PURE = (
+    "adapters.http.page.attention",
+    "adapters.http.page.figures",
+    "adapters.http.page.model",
+    "adapters.http.page.plot",
+    "adapters.http.page.rows",
+    "adapters.http.page.seals",
+    "adapters.http.page.snapshot",
     "adapters.relay.dead_letters",
     "adapters.relay.entries",
     "adapters.relay.gapless",
