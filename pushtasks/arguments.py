@@ -239,16 +239,11 @@ def fcm_entry(entry: Any) -> tuple[Any, Mapping[str, Any]]:
 
 
 def check_chunk(arguments: Arguments) -> Arguments:
-    """Check the shape of the arguments of `send_chunk`; devices are checked one by one.
+    """Check the shape of the arguments of `send_chunk`.
 
     Raises:
         InvalidPush: They are none of a chunk.
     """
-    entries, lines = arguments["entries"], arguments.get("lines")
-    if not isinstance(entries, list) or not 0 < len(entries) <= APNS_MANY_LIMIT:
-        raise InvalidPush(f"entries: must be a list of 1 to {APNS_MANY_LIMIT} devices")
-    if isinstance(lines, list) and len(lines) != len(entries):
-        raise InvalidPush(f"lines: {len(lines)} do not go with {len(entries)} entries")
     chunk = arguments["chunk"]
     if not isinstance(chunk, int) or chunk < 0:
         raise InvalidPush(f"chunk: {chunk!r} is no number of a chunk; they count from 0")

@@ -19,7 +19,7 @@ from pushtasks import redis_urls
 from pushtasks.config import FeedbackSettings, load_settings
 from pushtasks.config.concealed import Concealed
 from pushtasks.errors import InvalidSettings
-from pushtasks.schedule import daily_poll
+from pushtasks.schedule import schedule
 
 QUEUES: Final = ("push", "push.bulk", "push.feedback")
 POOL: Final = "threads"
@@ -144,8 +144,8 @@ def _transport_options(settings: Mapping[str, Any], environ: Mapping[str, str]) 
 
 
 def _beat_schedule(settings: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Add the daily poll to a schedule of the user's; an entry that is None is left out."""
-    entries = {**daily_poll(_poll_at(settings, environ)), **(settings.get("beat_schedule") or {})}
+    """Add ours to a schedule of the user's; an entry that is None is left out."""
+    entries = {**schedule(_poll_at(settings, environ)), **(settings.get("beat_schedule") or {})}
     return {name: entry for name, entry in entries.items() if entry is not None}
 
 

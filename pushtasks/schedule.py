@@ -1,4 +1,4 @@
-"""What beat has to do: poll feedback once a day.
+"""What beat has to do: poll feedback once a day, and look after fan-outs.
 
 The ready-made app has it built in. An app of your own adds it to its settings:
 
@@ -13,8 +13,11 @@ from celery.schedules import crontab
 from pushtasks.config import current_settings
 from pushtasks.host import current_app
 
-#: The task, and the entry's name: an entry of this name in your own schedule takes its place.
+#: The tasks, and the entries' names: an entry of this name in your own schedule takes its place.
 POLL: Final = "pushtasks.poll_feedback"
+MEND: Final = "pushtasks.mend_fanouts"
+#: Seconds between two looks after fan-outs; a look that no worker has taken is dropped then.
+MEND_EVERY: Final = 60.0
 #: Seconds within which a second beat's call is the same occasion as the first's; and the time after
 #: which a call that no worker has taken is dropped, since another will come.
 OCCASION: Final = 12 * 60 * 60
@@ -25,7 +28,8 @@ Schedule = dict[str, dict[str, Any]]
 def beat_schedule(app: Celery | None = None) -> Schedule:
     """Return the entries for Celery's setting `beat_schedule`.
 
-    Any number of beats may have them: the task is done once for each occasion.
+    Any number of beats may have them: feedback is polled once for each occasion, and to look after
+    fan-outs twice does no harm.
 
     Args:
         app: Whose settings say at what time (`feedback.poll_at`); None: the current app's.
@@ -33,11 +37,11 @@ def beat_schedule(app: Celery | None = None) -> Schedule:
     Raises:
         InvalidSettings: The settings are wrong.
     """
-    return daily_poll(current_settings(app or current_app()).feedback.poll_at)
+    return schedule(current_settings(app or current_app()).feedback.poll_at)
 
 
-def daily_poll(poll_at: str) -> Schedule:
-    """Return the entries for a time of day, `HH:MM`, in Celery's time zone."""
+def schedule(poll_at: str) -> Schedule:
+    """Return the entries, with a poll at a time of day, `HH:MM`, in Celery's time zone."""
     hour, minute = poll_at.split(":")
     return {
         POLL: {
@@ -45,5 +49,6 @@ def daily_poll(poll_at: str) -> Schedule:
             "schedule": crontab(hour=int(hour), minute=int(minute)),
             "kwargs": {"_once_within": OCCASION},
             "options": {"expires": OCCASION},
-        }
+        },
+        MEND: {"task": MEND, "schedule": MEND_EVERY, "options": {"expires": MEND_EVERY}},
     }

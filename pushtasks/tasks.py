@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pushtasks import arguments as checks
 from pushtasks import attempts, edges
+from pushtasks.chunks.mending import MendTask
 from pushtasks.chunks.sending import send_chunk as try_chunk
 from pushtasks.chunks.task import ChunkTask
 from pushtasks.handover_task import HandoverTask
@@ -200,27 +201,20 @@ def send_chunk(
     self: ChunkTask,
     fanout: str,
     chunk: int,
-    entries: list[Any],
     *,
-    lines: Any = None,
     _progress: Any = None,
 ) -> dict[str, int] | None:
     """Send to the devices of a chunk of a fan-out; called by what publishes the fan-out.
 
     Args:
         fanout: Its id.
-        chunk: Number of the chunk, counted from 0.
-        entries: Up to 1000 devices, as `send_apns_many` or `send_gcm_many` takes them; at Google
-            `[target, {"payload": …}]` pairs too. Of a mixed fan-out `["apns", device token]` and
-            `["gcm", registration id]`, perhaps with a dict as third.
-        lines: Where in the source they are from: the line of the first, if each is one line, else
-            a list.
+        chunk: Number of the chunk, counted from 0; its devices are kept with the fan-out.
 
     Returns:
         For logs, counts of this try; what becomes of the devices is kept with the fan-out.
 
     Raises:
-        InvalidPush: At the call: these are no entries. In the worker: they can be sent to none.
+        InvalidPush: At the call: this is no chunk. In the worker: it can be sent to none.
         InvalidSettings: In the worker: the app's settings or keys cannot be used.
     """
     return try_chunk(self, attempts.named(locals()))
@@ -263,6 +257,12 @@ def deliver_feedback(self: HandoverTask, consumer: str) -> None:
         InvalidSettings: In the worker: the settings cannot be used.
     """
     self.deliver(consumer)
+
+
+@host_task(name="pushtasks.mend_fanouts", base=MendTask, bind=True)
+def mend_fanouts(self: MendTask) -> None:
+    """Publish chunks again that the broker has lost; beat calls it every minute."""
+    self.mend()
 
 
 edges.connect()

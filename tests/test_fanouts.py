@@ -1,5 +1,6 @@
 """Fan-outs in Redis: what is done twice counts once, whoever is killed when."""
 
+import dataclasses
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -298,19 +299,6 @@ def test_a_try_that_was_cut_off_shows_when_the_next_begins(chunks, fanouts, publ
     assert fanouts.find(published).repeated == 6
 
 
-def test_a_chunk_that_is_done_before_it_is_noted_as_published_is_counted_then(chunks, fanouts):
-    fanout, _ = fanouts.create(SPEC)
-    chunks.note(accepted(fanout, range(10), is_over=True))
-    before = fanouts.find(fanout)
-
-    fanouts.published(fanout, 0, 10, 10)
-
-    after = fanouts.find(fanout)
-    assert (before.chunks_done, before.accepted, before.devices) == (0, 10, 10)
-    assert (after.chunks_done, after.accepted, after.devices) == (1, 10, 10)
-    assert fanouts.done(fanout, [0, 1]) == [True, False]
-
-
 def test_devices_that_end_alike_are_counted_without_a_list(chunks, fanouts, store, published):
     chunks.note(accepted(published, [0, 1]))
 
@@ -335,7 +323,7 @@ def test_nothing_begins_in_a_paused_cancelled_or_forgotten_fanout(chunks, fanout
 
 
 def test_a_look_begins_nothing(chunks, published):
-    begin(chunks, published, only_look=True)
+    begin(chunks, published, own_wait=1.5)
 
     assert not begin(chunks, published).is_repeat
 
@@ -445,3 +433,67 @@ def test_a_note_may_silence_an_app(chunks, published, store):
 
     assert begin(chunks, published).wait == pytest.approx(5.0, abs=0.5)
     assert not begin(chunks, published).is_repeat
+
+
+def lost(fanouts, fanout, overdue=0.0, silence=60.0):
+    time.sleep(0.01)  # times are in milliseconds
+    return sorted(fanouts.lost(fanout, overdue=overdue, silence=silence, longest=3600.0))
+
+
+@pytest.fixture
+def three(fanouts):
+    """The id of a fan-out of three chunks that wait for a worker."""
+    fanout, _ = fanouts.create(SPEC)
+    for number in range(3):
+        fanouts.published(fanout, number, 10, 10 * number, work="[0,[]]")
+    fanouts.source_ended(fanout)
+    return fanout
+
+
+def test_a_chunk_that_a_later_one_has_overtaken_is_lost(chunks, fanouts, three):
+    before = lost(fanouts, three)
+    chunks.begin(three, 1, 10, [(APP, 10, 0)], task="one", lease=60)
+
+    assert (before, lost(fanouts, three, overdue=60), lost(fanouts, three)) == ([], [], [0])
+
+
+def test_chunks_of_which_nothing_is_heard_are_lost_for_longer_and_longer(chunks, fanouts, three):
+    assert lost(fanouts, three, silence=0.005) == [0, 1, 2]
+    assert lost(fanouts, three, silence=5) == []
+    fanouts.lost(three, overdue=60, silence=0.001, longest=0.001)
+    chunks.begin(three, 2, 10, [(APP, 10, 0)], task="one", lease=60)
+
+    assert lost(fanouts, three, silence=0.009, overdue=60) == [0, 1]
+
+
+def test_a_chunk_is_lost_when_it_is_no_longer_in_good_hands(chunks, fanouts, three):
+    chunks.begin(three, 0, 10, [(APP, 10, 0)], task="one", lease=0.001)
+    gone = lost(fanouts, three)
+    chunks.begin(three, 0, 10, [(APP, 10, 0)], task="two", lease=0.001)
+    chunks.note(dataclasses.replace(accepted(three, [1]), lease=60))
+
+    assert (gone, lost(fanouts, three)) == ([0], [])
+
+
+def test_what_is_paused_or_done_is_not_lost(chunks, fanouts, three):
+    fanouts.set_state(three, State.PAUSED)
+    paused = lost(fanouts, three, silence=0.001)
+    fanouts.set_state(three, State.RUNNING)
+    chunks.note(accepted(three, range(10), is_over=True))
+
+    assert (paused, lost(fanouts, three, silence=0.001)) == ([], [1, 2])
+    assert chunks.work(three, 0) is None
+
+
+def test_a_second_message_of_a_chunk_waits_while_the_first_is_in_good_hands(chunks, three):
+    turn = [(APP, 10, 0)]
+    first = chunks.begin(three, 0, 10, turn, task="one", lease=60)
+    second = chunks.begin(three, 0, 10, turn, task="two", lease=60)
+    again = chunks.begin(three, 0, 10, turn, task="one", lease=0.001)
+    time.sleep(0.01)
+    third = chunks.begin(three, 0, 10, turn, task="two", lease=60)
+
+    assert (first.wait, first.is_repeat) == (0, False)
+    assert 59 < second.wait <= 60
+    assert (again.wait, again.is_repeat) == (0, True)
+    assert (third.wait, third.is_repeat) == (0, True)

@@ -14,6 +14,7 @@ from pushtasks import feedback as feedback_module
 from pushtasks.observers import End, Ended, Kind, Observer, RejectedLate
 from pushtasks.results import Verdict
 from pushtasks.store import current_store
+from pushtasks.store.chunks import Work
 from pushtasks.store.fanout_state import Spec
 
 PATHS = {"ca_file", "certificate", "certificate_key", "credentials", "key"}
@@ -188,9 +189,10 @@ def test_a_device_that_is_known_to_be_dead_is_told_without_a_call(ear, send, set
 def test_a_chunk_is_told_as_a_whole(ear, host, send):
     fanouts = current_store(host).fanouts
     id_, _ = fanouts.create(Spec("apns", "default", "Hi"))
-    fanouts.published(id_, 0, 101, 101)
+    work = Work([GONE, *(f"{n:064x}" for n in range(100))])
+    fanouts.published(id_, 0, 101, 101, work=work.to_json())
 
-    send("send_chunk", id_, 0, [GONE, *(f"{n:064x}" for n in range(100))])
+    send("send_chunk", id_, 0)
 
     [tried] = ear.tries
     assert set(tried.ends) == {
@@ -204,9 +206,10 @@ def test_a_chunk_is_told_as_a_whole(ear, host, send):
 def test_a_mixed_chunk_is_told_by_provider(ear, host, send):
     fanouts = current_store(host).fanouts
     id_, _ = fanouts.create(Spec("mixed", "default", "Hi"))
-    fanouts.published(id_, 0, 2, 2)
+    work = Work([["apns", TOKEN], ["gcm", "one"]])
+    fanouts.published(id_, 0, 2, 2, work=work.to_json())
 
-    send("send_chunk", id_, 0, [["apns", TOKEN], ["gcm", "one"]])
+    send("send_chunk", id_, 0)
 
     assert [(tried.provider, tried.ends) for tried in ear.tries] == [
         ("apns", (Ended(End.ACCEPTED, 1),)),

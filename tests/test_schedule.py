@@ -5,7 +5,7 @@ from celery.schedules import crontab
 
 from pushtasks.celery_loader import completed
 from pushtasks.errors import InvalidSettings
-from pushtasks.schedule import OCCASION, POLL, beat_schedule
+from pushtasks.schedule import MEND, OCCASION, POLL, beat_schedule
 
 BROKER = {"broker_url": "redis://localhost:6379/0"}
 THEIRS = {"theirs": {"task": "their.task", "schedule": 60.0}}
@@ -47,18 +47,18 @@ def test_settings_that_cannot_be_used_leave_the_usual_time():
 
 
 def test_a_schedule_of_ones_own_is_added_to():
-    assert schedule_of({"beat_schedule": THEIRS}).keys() == {POLL, "theirs"}
-    assert schedule_of({"beat_schedule": None}).keys() == {POLL}
+    assert schedule_of({"beat_schedule": THEIRS}).keys() == {POLL, MEND, "theirs"}
+    assert schedule_of({"beat_schedule": None}).keys() == {POLL, MEND}
 
 
 def test_an_entry_of_ones_own_takes_the_place_of_ours():
     own = {POLL: {"task": POLL, "schedule": 3600.0}}
 
-    assert schedule_of({"beat_schedule": own}) == own
+    assert schedule_of({"beat_schedule": own})[POLL] == own[POLL]
 
 
 def test_none_in_place_of_an_entry_takes_it_off():
-    assert schedule_of({"beat_schedule": {POLL: None}}) == {}
+    assert schedule_of({"beat_schedule": {POLL: None}}).keys() == {MEND}
 
 
 def test_another_app_adds_it_to_its_own_schedule(host):
@@ -67,7 +67,7 @@ def test_another_app_adds_it_to_its_own_schedule(host):
 
     entries = Scheduler(host).schedule
 
-    assert {POLL, "theirs"} <= entries.keys()
+    assert {POLL, MEND, "theirs"} <= entries.keys()
     assert entries[POLL].schedule == crontab(hour=0, minute=0)
 
 

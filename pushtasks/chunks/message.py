@@ -1,7 +1,11 @@
-"""A chunk of a fan-out as its message brings it to a worker, and how it goes back to the broker."""
+"""A chunk of a fan-out as a worker is told to send it, and how it goes back to the broker.
+
+Its message only says which one it is. What it is about waits in Redis until it is done, so a
+message that the broker loses can be written again.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -11,6 +15,7 @@ from pushtasks.delivery import Later
 from pushtasks.errors import InvalidSettings, PushError
 from pushtasks.progress import Progress
 from pushtasks.store import Store, StoreUnavailable, current_store
+from pushtasks.store.chunks import Work
 from pushtasks.store.fanout_state import Spec
 
 #: Seconds for which a worker tries to reach Redis before the chunk goes back, and between tries:
@@ -39,31 +44,38 @@ class Chunk:
         self.arguments = task.checked(**arguments)
         self.progress = Progress.of(self.arguments.pop("_progress", None))
         self.name = self.arguments["fanout"], self.arguments["chunk"]
-        entries = self.arguments["entries"]
-        places = self.progress.places
-        self.places = list(range(len(entries))) if places is None else places
-        #: All its devices, also those that are settled and not in this message.
-        self.size: int = self.progress.gathered.setdefault("size", len(entries))
         store = current_store(task.app)
         if store is None:
             raise InvalidSettings("a fan-out needs Redis: set redis_url, or use Redis as broker")
         self.store: Store = store
+        self.work = Work([])
+
+    def find_work(self) -> bool:
+        """Learn what it is about; False if there is nothing to do, since it is done."""
+        work = self.patiently(lambda: self.store.chunks.work(*self.name))
+        if work is not None:
+            self.work = work
+        return work is not None
+
+    @property
+    def size(self) -> int:
+        """All its devices, also those that are settled."""
+        return len(self.work.entries)
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Places of the devices that this try is about."""
+        places = self.progress.places
+        return range(self.size) if places is None else places
 
     def spec(self) -> Spec | None:
         """Return what the fan-out is to do; None if it is gone."""
         return self.patiently(lambda: _spec(self.store, self.name[0]))
 
     def entries(self) -> dict[int, Any]:
-        """Return the entries of this message by their places in the chunk."""
-        return dict(zip(self.places, self.arguments["entries"], strict=True))
-
-    def line(self, place: int) -> int | None:
-        """Return the line of the source that a device comes from, if it is known."""
-        lines = self.arguments.get("lines")
-        if isinstance(lines, list):
-            line: int = lines[self.places.index(place)]
-            return line
-        return None if lines is None else lines + place
+        """Return the entries of this try by their places in the chunk."""
+        entries = self.work.entries
+        return {place: entries[place] for place in self.places}
 
     def patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Ask Redis, for a while if need be; then the chunk goes back."""
@@ -94,14 +106,9 @@ class Chunk:
 
     def try_again(self, laters: list[Later]) -> None:
         """Have what is left tried again."""
-        entries = self.entries()
-        left = sorted(place for later in laters for place in later.places)
-        rest = {**self.arguments, "entries": [entries[place] for place in left]}
-        if isinstance(rest.get("lines"), list):
-            rest["lines"] = [self.line(place) for place in left]
-        self.progress.places = left
+        self.progress.places = sorted(place for later in laters for place in later.places)
         longest = max(laters, key=lambda later: later.pause)
-        self.task.again(rest, self.progress, longest.pause, longest.error)
+        self.task.again(self.arguments, self.progress, longest.pause, longest.error)
 
 
 @lru_cache(_SPECS)

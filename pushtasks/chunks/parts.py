@@ -15,6 +15,7 @@ from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.delivery import Device
 from pushtasks.errors import InvalidPush
 from pushtasks.ledger import REFUSED, UNJUDGED, news_of, reason_of
+from pushtasks.net.multiplexer import exchange_limit
 from pushtasks.pacing import limit_of
 from pushtasks.results import APNS, GCM, Outcome, Provider, Result, Verdict
 from pushtasks.store.chunks import Settled
@@ -26,6 +27,10 @@ from pushtasks.store.tallies import rejected_for
 Send = Callable[..., list[Verdict]]
 
 _PROVIDERS: Final = (APNS, GCM)
+#: Seconds that a try may take beside the exchange with the provider: Redis may be away for a while;
+#: and those of the wires of 2014, which may take one device after the other.
+SPARE: Final = 60.0
+CLASSIC: Final = 900.0
 
 
 @dataclass
@@ -50,6 +55,15 @@ class Part:
         settings = current_settings(self.celery_app)
         find = settings.apns_app if self.provider == APNS else settings.gcm_app
         return find(self.spec.app)
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which a try of which nothing is heard must be over, with some to spare."""
+        try:
+            is_classic = self.app.protocol in {"binary", "legacy"}
+            return SPARE + (CLASSIC if is_classic else exchange_limit(self.app.timeout))
+        except InvalidPush:  # there is no such app, which is told soon
+            return SPARE
 
     @cached_property
     def limit(self) -> Limit:

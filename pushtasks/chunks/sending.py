@@ -50,6 +50,8 @@ def send_chunk(task: ChunkTask, arguments: Arguments) -> dict[str, int] | None:
     if spec is None:
         logger.warning("Fan-out %s is gone; its chunk %d is not sent", *chunk.name)
         return None
+    if not chunk.find_work():
+        return None
     try:
         return _try(chunk, spec)
     except (TaskPredicate, StoreUnavailable):  # it comes again
@@ -129,7 +131,7 @@ class _Sending:
         self._chunk = chunk
         self._celery_app = chunk.task.app
         self._consumers = consumers.wanted(current_settings(self._celery_app).feedback)
-        self._retried = 0
+        self._retried, self._pause, self._lease = 0, 0.0, 0.0
         self.parts = split(self._celery_app, spec, chunk.entries())
 
     def begin(self) -> Begun:
@@ -140,8 +142,9 @@ class _Sending:
             (part.limit, len(part.entries), slots.get(part.provider, 0)) for part in self.parts
         ]
         own = progress.wait() if chunk.task.comes_again() else 0.0
+        task, self._lease = chunk.task.request.id or "", max(part.lease for part in self.parts)
         begin = partial(chunk.store.chunks.begin, *chunk.name, chunk.size, turns)
-        begun = chunk.patiently(lambda: begin(only_look=own > 0))
+        begun = chunk.patiently(lambda: begin(task=task, lease=self._lease, own_wait=own))
         providers = [part.provider for part in self.parts]
         progress.slots = dict(zip(providers, begun.slots, strict=False)) if begun.wait else {}
         return begun._replace(wait=own or begun.wait)
@@ -157,12 +160,14 @@ class _Sending:
         later = deliver_many(rules, chunk.progress, devices, send, ends)
         if observers.registered:
             self._tell_observers(call, part, ends, later)
-        self._retried += len(later.places) if later else 0
+        if later:
+            self._retried += len(later.places)
+            self._pause = max(self._pause, later.pause)
         self._note(
             self._note_of(
                 part,
                 accepted=ends.accepted,
-                others=[part.settled(p, result, chunk.line(p)) for p, result in ends.others],
+                others=[part.settled(p, result, chunk.work.line(p)) for p, result in ends.others],
                 is_over=part is self.parts[-1],
                 retried=self._retried,
                 silence=max(silence),
@@ -206,7 +211,8 @@ class _Sending:
 
     def _note_of(self, part: Part, **what: Any) -> Note:
         chunk = self._chunk
-        return Note(*chunk.name, chunk.size, part.limit, part.environment, **what)
+        lease = self._lease + self._pause
+        return Note(*chunk.name, chunk.size, part.limit, part.environment, lease=lease, **what)
 
     def _note(self, note: Note) -> None:
         chunk = self._chunk

@@ -1,9 +1,9 @@
 """Publishes a fan-out: reads its source to the end, never far ahead of the workers.
 
-The chunks that are in the broker and not done are bounded, by number and by bytes, so that neither
-Redis nor this process fills up, however many devices there are. A chunk's number, and where in the
-source it ends, are noted once its message is in the broker: a publisher that is killed in between
-publishes that one again when it is resumed, and a chunk that comes twice is sent once.
+The chunks that are not done are bounded, by number and by bytes, so that neither Redis nor this
+process fills up, however many devices there are. A chunk's number, what it is about, and where in
+the source it ends are noted before its message goes to the broker: one whose publisher is killed in
+between is published when the fan-out is resumed, or mended (`chunks.mending`).
 """
 
 import time
@@ -14,6 +14,7 @@ from typing import Any, Final
 from celery import Celery
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
+from pushtasks.chunks.mending import TASK, Mender
 from pushtasks.errors import PushError
 from pushtasks.fanout.chunks import Chunk, Fault, cut
 from pushtasks.fanout.devices import device_check
@@ -22,10 +23,10 @@ from pushtasks.fanout.patience import keep_trying
 from pushtasks.fanout.records import Position
 from pushtasks.fanout.sources import Source
 from pushtasks.results import VERSION, Action
+from pushtasks.store.chunks import Work
 from pushtasks.store.fanout_state import MIXED, Fanout, Spec, Standing, State
 from pushtasks.store.fanouts import Fanouts
 
-TASK: Final = "pushtasks.send_chunk"
 #: Chunks, and bytes of them, that are in the broker or with workers at the most.
 WINDOW: Final = 100
 WINDOW_BYTES: Final = 8 * 1024 * 1024
@@ -51,7 +52,6 @@ class Publisher:
         *,
         window: int | None = None,
         report: Report | None = None,
-        from_start: bool = False,
     ) -> None:
         """Take what is to be published.
 
@@ -61,13 +61,11 @@ class Publisher:
             fanout: As it stands.
             window: Chunks that are outstanding at the most; fewer if they are large.
             report: Called with the fan-out every now and then.
-            from_start: The source is read from its start, and of the chunks that were published
-                those that are not done are published again.
         """
         self._task: Any = celery_app.tasks[TASK]
         self._fanouts, self._id, self._spec = fanouts, fanout.id, fanout.spec
-        self._known = fanout.chunks_published
-        self._next = 0 if from_start else self._known
+        self._mender = Mender(celery_app, fanouts, fanout.id)
+        self._next = fanout.chunks_published
         self._window = window or WINDOW
         self._largest = 1
         self._report = report
@@ -87,16 +85,14 @@ class Publisher:
                 stayed away. It can be resumed unless it is gone.
         """
         self._tell()
+        if self._next:  # its publisher may have been killed before it had sent the message
+            self._send(self._next - 1)
         records = source.records(start, is_mixed=self._spec.provider == MIXED)
         standing = self._standing(partial(self._fanouts.standing, self._id))
         position, error = start, None
         for chunk in cut(records, device_check(self._spec), self._spec.chunk, start):
             position, error = chunk.position, chunk.error
-            if self._is_done():
-                self._next += 1
-                continue
-            if self._next >= self._known:
-                standing = self._wait_for_room(standing, holding)
+            standing = self._wait_for_room(standing, holding)
             if standing.state is State.CANCELLED:
                 return
             standing = self._publish(chunk) if chunk.entries or chunk.invalid else standing
@@ -104,17 +100,12 @@ class Publisher:
             partial(self._fanouts.source_ended, self._id, error, position=dict(position))
         )
 
-    def _is_done(self) -> bool:
-        """Tell whether the next chunk was published before, and all its devices are settled."""
-        if self._next >= self._known:
-            return False
-        return keep_trying(partial(self._fanouts.done, self._id, [self._next]))[0]
+    def _send(self, number: int) -> None:
+        arguments = {"fanout": self._id, "chunk": number}
+        keep_trying(partial(self._task.apply_async, kwargs=arguments))
 
     def _publish(self, chunk: Chunk) -> Standing:
-        if chunk.entries:
-            arguments = {"fanout": self._id, "chunk": self._next, "entries": chunk.entries}
-            arguments["lines"] = chunk.shown_lines
-            keep_trying(partial(self._task.apply_async, kwargs=arguments))
+        work = Work(chunk.entries, chunk.shown_lines).to_json() if chunk.entries else ""
         standing = self._standing(
             partial(
                 self._fanouts.published,
@@ -123,9 +114,12 @@ class Publisher:
                 len(chunk.entries),
                 dict(chunk.position),
                 [_failure(self._spec, fault) for fault in chunk.invalid],
+                work=work,
                 key=self._spec.key,
             )
         )
+        if work:
+            self._send(self._next)
         self._next += 1
         self._largest = max(self._largest, chunk.size)
         self._tell()
@@ -137,6 +131,7 @@ class Publisher:
             standing = self._standing(partial(self._fanouts.standing, self._id))
         while True:
             holding.require()
+            self._mender.look()
             if standing.state is State.CANCELLED:
                 return standing
             if standing.state is State.RUNNING and standing.outstanding < self._room():

@@ -118,7 +118,6 @@ def resume(
     devices: Any = None,
     *,
     force: bool = False,
-    lost: bool = False,
     window: int | None = None,
     celery_app: Celery | None = None,
     progress: Report | None = None,
@@ -134,9 +133,6 @@ def resume(
         devices: The same devices, in the same order, where they cannot be read again by
             themselves, as a file's or a Redis key's can: those that were published are passed over.
         force: Go on even though the file has changed since the fan-out began.
-        lost: Read the devices from the start, and publish chunks again that were published and
-            are not done: for a fan-out that stands still since the broker has lost messages. Any
-            that are not lost but on their way may be sent twice.
         window: As of `start`.
         celery_app: As of `start`.
         progress: As of `start`.
@@ -157,16 +153,13 @@ def resume(
         raise InvalidPush(f"fan-out {id_} was cancelled: start another")
     fanouts.set_state(id_, State.RUNNING)
     holding = Holding(fanouts, id_)
-    has_more = lost or not fanout.source_ended
-    if not fanout.is_over and has_more and _claimed(fanouts, id_, holding):
+    if not fanout.source_ended and not fanout.is_over and _claimed(fanouts, id_, holding):
         with holding:
             fanout = existing(fanouts, id_)
-            if lost or not fanout.source_ended:  # or its publisher was just about to end
+            if not fanout.source_ended:  # or its publisher was just about to end
                 source, position = _rest(fanout, devices, force=force)
-                publisher = Publisher(
-                    celery_app, fanouts, fanout, window=window, report=progress, from_start=lost
-                )
-                publisher.publish(source, START if lost else position, holding)
+                publisher = Publisher(celery_app, fanouts, fanout, window=window, report=progress)
+                publisher.publish(source, position, holding)
     return existing(fanouts, id_)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from celery import Celery
 
+from pushtasks.chunks.mending import Mender
 from pushtasks.errors import InvalidPush, InvalidSettings, PushError
 from pushtasks.fanout.patience import keep_trying
 from pushtasks.fanout.publisher import Report
@@ -82,7 +83,7 @@ def wait(
     celery_app: Celery | None = None,
     progress: Report | None = None,
 ) -> Fanout:
-    """Wait until a fan-out is over, and return it.
+    """Wait until a fan-out is over, and return it; chunks that the broker lost are sent again.
 
     Args:
         id_: Of the fan-out.
@@ -96,7 +97,9 @@ def wait(
         PushError: Its publisher has stopped before the end, so that nothing is to be waited for;
             or Redis cannot be reached.
     """
-    fanouts = fanouts_of(celery_app or current_app())
+    celery_app = celery_app or current_app()
+    fanouts = fanouts_of(celery_app)
+    mender = Mender(celery_app, fanouts, id_)
     deadline = None if timeout is None else time.monotonic() + timeout
     absences = 0
     while True:
@@ -105,6 +108,7 @@ def wait(
             progress(fanout)
         if fanout.is_over:
             return fanout
+        mender.look()
         absences = 0 if fanout.source_ended or fanout.has_publisher else absences + 1
         if absences >= _ABSENCES:
             raise PushError(

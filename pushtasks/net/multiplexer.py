@@ -43,6 +43,11 @@ FAILED: Final = "the I/O thread of this process failed: see its log"
 LOST: Final = Unanswered(maybe_sent=True, reason="the I/O thread of this process does not answer")
 
 
+def exchange_limit(timeout: float) -> float:
+    """Return the seconds that `Multiplexer.exchange` takes at the most."""
+    return 2 * timeout + QUEUE_LIMIT + GRACE
+
+
 def _uncancellable() -> Future[Any]:
     """Return a future that nobody can cancel: the request is on its way."""
     future: Future[Any] = Future()
@@ -139,7 +144,7 @@ class Multiplexer:
             watch: Looks at the answers while some are outstanding; those to come are `NOT_YET`.
         """
         batch = self._submit(origin, requests, timeout)
-        ends = time.monotonic() + 2 * timeout + QUEUE_LIMIT + GRACE
+        ends = time.monotonic() + exchange_limit(timeout)
         while True:
             left = ends - time.monotonic()
             try:

@@ -1,6 +1,7 @@
 """A chunk of a fan-out as its worker sees it: which devices are left, what became of the others."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
@@ -40,6 +41,34 @@ class Places:
             return b""
         length = (len(self._digits) + 7) // 8
         return int(self._digits.ljust(8 * length, b"0"), 2).to_bytes(length, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a chunk is about, as its publisher leaves it for a worker."""
+
+    #: Devices, as `send_apns_many` or `send_gcm_many` takes them; at Google `[target, {"payload":
+    #: …}]` pairs too. Of a mixed fan-out `["apns", device token]` and `["gcm", registration id]`,
+    #: perhaps with a dict as third.
+    entries: list[Any]
+    #: Where in the source they are from: the line of the first, if each is one line, else a list.
+    lines: int | list[int] | None = None
+
+    def to_json(self) -> str:
+        """Return it as text."""
+        return json.dumps([self.lines, self.entries], separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return what `to_json` was called on."""
+        lines, entries = json.loads(text)
+        return cls(entries, lines)
+
+    def line(self, place: int) -> int | None:
+        """Return the line of the source that a device comes from, if it is known."""
+        if isinstance(self.lines, list):
+            return self.lines[place]
+        return None if self.lines is None else self.lines + place
 
 
 class Begun(NamedTuple):
@@ -124,6 +153,8 @@ class Note:
     #: Whether the try is over; how many devices are to be tried once more.
     is_over: bool = False
     retried: int = 0
+    #: Seconds for which the chunk is in good hands now.
+    lease: float = 0.0
     #: Seconds for which the app is to send nothing.
     silence: float = 0.0
     #: What kept the chunk from being sent.
@@ -149,7 +180,8 @@ class Note:
         return [
             *(self.chunk, self.size),
             *(self.accepted.to_bitmap(), self.alike.to_bitmap(), self.alike_as),
-            *(int(self.is_over), self.retried, int(self.silence * 1000), self.error, head),
+            *(int(self.is_over), self.retried, int(self.lease * 1000), int(self.silence * 1000)),
+            *(self.error, head),
             *(argument for one in self.others for argument in one.arguments()),
         ]
 
@@ -168,6 +200,12 @@ class Chunks:
         self._call = call
         self._read = read
 
+    def work(self, fanout: str, chunk: int) -> Work | None:
+        """Return what a chunk is about; None if it is done, or its fan-out is gone."""
+        with self._connection.watched() as client:
+            text = client.hget(keys.fanout_keys(fanout)[5], str(chunk))
+        return Work.from_json(text) if text else None
+
     def begin(
         self,
         fanout: str,
@@ -175,7 +213,9 @@ class Chunks:
         size: int,
         turns: Sequence[tuple[Limit, int, int]],
         *,
-        only_look: bool = False,
+        task: str = "",
+        lease: float = 0.0,
+        own_wait: float = 0.0,
     ) -> Begun:
         """Begin a try of a chunk, if there is something to send and its apps may send it now.
 
@@ -185,10 +225,12 @@ class Chunks:
             size: All its devices.
             turns: Of each app its limit, how many devices are to be sent to, and the slot that an
                 earlier try was given for them, or 0.
-            only_look: Begin nothing, since the chunk has a reason of its own to wait.
+            task: Id of the task: another one waits while this one is at it.
+            lease: Seconds for which the chunk is in good hands then, if nothing is heard of it.
+            own_wait: Seconds for which the chunk has a reason of its own to wait; none is begun.
         """
         names = chunk_keys(fanout, chunk)
-        arguments: list[float] = [chunk, size, int(only_look)]
+        arguments: list[Any] = [chunk, size, task, int(lease * 1000), math.ceil(own_wait * 1000)]
         for limit, cost, slot in turns:
             names += limit.keys
             arguments += limit.arguments(cost, slot)
@@ -216,5 +258,5 @@ class Chunks:
 
 
 def chunk_keys(fanout: str, chunk: int) -> list[str]:
-    """Return the six keys of a chunk, in the order in which all scripts take them."""
+    """Return the eight keys of a chunk, in the order in which all scripts take them."""
     return [*keys.fanout_keys(fanout), keys.chunk(fanout, chunk)]

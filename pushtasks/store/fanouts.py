@@ -61,13 +61,6 @@ class Fanouts:
             entries = client.xrange(keys.fanout_keys(id_)[4], start, "+", count)
         return [(entry, json.loads(fields[keys.FAILURE_FIELD])) for entry, fields in entries]
 
-    def done(self, id_: str, chunks: Sequence[int]) -> list[bool]:
-        """Tell which of some chunks are done."""
-        with self._connection.watched() as client, client.pipeline(transaction=False) as pipeline:
-            for chunk in chunks:
-                pipeline.getbit(keys.fanout_keys(id_)[2], chunk)
-            return [bool(bit) for bit in pipeline.execute()]
-
     # Publishing ---------------------------------------------------------------------------------
 
     def create(self, spec: Spec) -> tuple[str, bool]:
@@ -91,14 +84,16 @@ class Fanouts:
         position: Any,
         invalid: Sequence[Mapping[str, Any]] = (),
         *,
+        work: str = "",
         key: str | None = None,
     ) -> Standing | None:
-        """Note that a chunk is in the broker; how often it is noted does not matter.
+        """Note a chunk that goes to the broker next; how often it is noted does not matter.
 
         Args:
             id_: Of the fan-out.
             chunk: The number of the chunk, counted from 0 without a gap.
             devices: Its devices. A chunk without any needs no message; it is done at once.
+            work: What they are, as of `chunks.Work.to_json`.
             position: Where in the source the next chunk begins, as JSON.
             invalid: What was read with it and is no device; it is counted and kept as a failure.
             key: The spec's, so that it lives as long as the fan-out.
@@ -109,7 +104,7 @@ class Fanouts:
         names = keys.fanout_keys(id_)
         if key is not None:
             names.append(keys.fanout_by_key(key))
-        arguments = [chunk, devices, json.dumps(position), *map(json.dumps, invalid)]
+        arguments = [chunk, devices, work, json.dumps(position), *map(json.dumps, invalid)]
         return self._standing(fanout_scripts.PUBLISHED, names, arguments)
 
     def source_ended(
@@ -130,6 +125,22 @@ class Fanouts:
         """
         arguments = [json.dumps(position), error or "", *map(json.dumps, invalid)]
         return self._standing(fanout_scripts.ENDED, keys.fanout_keys(id_), arguments)
+
+    def lost(self, id_: str, *, overdue: float, silence: float, longest: float) -> list[int]:
+        """Return the chunks whose messages the broker has lost, or may have: to be published again.
+
+        Each is named once; it counts as published anew.
+
+        Args:
+            id_: Of the fan-out.
+            overdue: Seconds after which a chunk is missed that a later one has overtaken.
+            silence: Seconds without any sign of life after which all are missed that nobody is at;
+                doubled each time, until something is heard again.
+            longest: Seconds to which it is doubled at the most.
+        """
+        arguments = [int(seconds * 1000) for seconds in (overdue, silence, longest)]
+        call = (keys.fanout_keys(id_), arguments)
+        return list(self._connection.run(fanout_scripts.MEND, [call])[0])
 
     def claim(self, id_: str, owner: str, seconds: float) -> bool:
         """Become the publisher for so long, or stay it for longer; False if somebody else is."""

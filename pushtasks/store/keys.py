@@ -118,9 +118,9 @@ def fanout(id_: str) -> str:
 
 
 def fanout_keys(id_: str) -> list[str]:
-    """Return the five keys of a fan-out, in the order in which all scripts take them."""
+    """Return the seven keys of a fan-out, in the order in which all scripts take them."""
     name = fanout(id_)
-    parts = ("publisher", "done", "running", "failures")
+    parts = ("publisher", "done", "running", "failures", "work", "signs")
     return [name, *(f"{name}:{part}" for part in parts)]
 
 

@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from pushtasks.store import current_store
+from pushtasks.store.chunks import Work
 from pushtasks.store.fanout_state import Spec, State
 
 TIMEOUT = 60
@@ -31,14 +32,17 @@ class FanOuts:
         id_, _ = self.state.create(Spec(provider, "default", payload, options))
         for number, first in enumerate(range(0, len(entries), chunk)):
             some = entries[first : first + chunk]
-            self.send(id_, number, some, lines=first)
-            self.state.published(id_, number, len(some), first + len(some))
+            self.publish(id_, number, some, lines=first)
+            self.send(id_, number)
         self.state.source_ended(id_)
         return id_
 
-    def send(self, id_, number, entries, **more):
-        task = self._host.tasks["pushtasks.send_chunk"]
-        return task.delay(id_, number, entries, **more)
+    def publish(self, id_, number, entries, lines=0):
+        work = Work(entries, lines).to_json()
+        self.state.published(id_, number, len(entries), lines + len(entries), work=work)
+
+    def send(self, id_, number):
+        return self._host.tasks["pushtasks.send_chunk"].delay(id_, number)
 
     def wait(self, id_):
         self._wait_until(lambda: self.state.standing(id_).is_over, TIMEOUT)
@@ -88,7 +92,7 @@ def test_a_chunk_that_is_delivered_again_is_not_sent_again(start_worker, fanouts
     id_ = fanouts.start(devices)
     fanouts.wait(id_)
 
-    fanouts.send(id_, 0, devices)
+    fanouts.send(id_, 0)
     other = fanouts.wait(fanouts.start(tokens(10)))
 
     found = fanouts.state.find(id_)
@@ -131,8 +135,8 @@ def test_devices_of_both_providers_go_in_one_chunk_each_with_its_own(
 def test_a_chunk_that_cannot_be_sent_at_all_ends_with_its_reason(start_worker, fanouts, emulator):
     start_worker(*THREADS)
     id_, _ = fanouts.state.create(Spec("apns", "nope", "Hi"))
-    fanouts.send(id_, 0, tokens(5))
-    fanouts.state.published(id_, 0, 5, 5)
+    fanouts.publish(id_, 0, tokens(5))
+    fanouts.send(id_, 0)
     fanouts.state.source_ended(id_)
 
     done = fanouts.wait(id_)

@@ -13,6 +13,7 @@ import pushtasks.tasks  # noqa: F401, every Celery app gets them
 from pushtasks import InvalidPush, InvalidSettings, PushNotSent, clients
 from pushtasks.chunks.parts import Part
 from pushtasks.store import current_store
+from pushtasks.store.chunks import Work
 from pushtasks.store.fanout_state import Spec, State
 
 BUSY, GONE = "cd" * 32, "ef" * 32
@@ -65,11 +66,12 @@ def send(host):
 
 @pytest.fixture
 def begin(fanouts):
-    """(devices, …) → the id of a fan-out with one chunk of them, published to its end."""
+    """(entries, …) → the id of a fan-out with one chunk of them, published to its end."""
 
-    def begin(devices, provider="apns", app="default", payload="Hi"):
+    def begin(entries, provider="apns", app="default", payload="Hi", lines=0):
         id_, _ = fanouts.create(Spec(provider, app, payload))
-        fanouts.published(id_, 0, devices, devices)
+        work = Work(entries, lines).to_json()
+        fanouts.published(id_, 0, len(entries), len(entries), work=work)
         fanouts.source_ended(id_)
         return id_
 
@@ -81,9 +83,9 @@ def test_a_device_that_is_given_up_is_not_sent_and_the_rest_is_not_sent_again(
 ):
     emulator.control("PUT", f"/tokens/{BUSY}", {"reason": "Shutdown"})
     emulator.control("PUT", f"/tokens/{GONE}", {"reason": "Unregistered", "timestamp": 1000})
-    id_ = begin(4)
+    id_ = begin([*tokens(2), GONE, BUSY], lines=[7, 8, 10, 13])
 
-    send(id_, 0, [*tokens(2), GONE, BUSY], lines=[7, 8, 10, 13])
+    send(id_, 0)
 
     done = fanouts.find(id_)
     assert done.is_over
@@ -100,19 +102,19 @@ def test_a_device_that_is_given_up_is_not_sent_and_the_rest_is_not_sent_again(
 
 def test_a_failure_has_the_identifier_of_its_entry(send, begin, fanouts, emulator):
     emulator.control("PUT", f"/tokens/{GONE}", {"reason": "Unregistered", "timestamp": 1000})
-    id_ = begin(2)
+    id_ = begin([tokens(1)[0], [GONE, {"identifier": 42}]])
 
-    send(id_, 0, [tokens(1)[0], [GONE, {"identifier": 42}]])
+    send(id_, 0)
 
     assert [one["identifier"] for _, one in fanouts.failures(id_)] == [42]
 
 
 def test_a_call_without_worker_gives_up_what_should_be_tried_again(host, begin, fanouts, emulator):
     emulator.control("PUT", f"/tokens/{BUSY}", {"reason": "Shutdown", "times": 1})
-    id_, call = begin(3), host.tasks["pushtasks.send_chunk"]
+    id_, call = begin([*tokens(2), BUSY]), host.tasks["pushtasks.send_chunk"]
 
     with pytest.raises(PushNotSent):
-        call(id_, 0, [*tokens(2), BUSY])
+        call(id_, 0)
 
     done = fanouts.find(id_)
     assert (done.accepted, done.not_sent, done.is_over) == (2, 1, True)
@@ -123,12 +125,12 @@ def test_what_is_done_or_forgotten_or_cancelled_sends_nothing(
     host, begin, fanouts, emulator, caplog
 ):
     call = host.tasks["pushtasks.send_chunk"]
-    finished, cancelled = begin(1), begin(2)
-    call(finished, 0, tokens(1))
+    finished, cancelled = begin(tokens(1)), begin(tokens(2))
+    call(finished, 0)
     fanouts.set_state(cancelled, State.CANCELLED)
 
     with caplog.at_level(logging.WARNING):
-        assert [call(id_, 0, tokens(2)) for id_ in (finished, cancelled, "nope")] == [None] * 3
+        assert [call(id_, 0) for id_ in (finished, cancelled, "nope")] == [None] * 3
 
     assert "Fan-out nope is gone; its chunk 0 is not sent" in caplog.text
     found = fanouts.find(cancelled)
@@ -145,11 +147,11 @@ def test_what_is_done_or_forgotten_or_cancelled_sends_nothing(
     ],
 )
 def test_what_can_be_sent_to_none_is_an_error_and_ends_the_chunk(host, begin, fanouts, spec, words):
-    id_ = begin(2, **spec)
     entries = [["apns", token] for token in tokens(2)] if "provider" in spec else tokens(2)
+    id_ = begin(entries, **spec)
 
     with pytest.raises(InvalidPush, match=words):
-        host.tasks["pushtasks.send_chunk"](id_, 0, entries)
+        host.tasks["pushtasks.send_chunk"](id_, 0)
 
     done = fanouts.find(id_)
     assert (done.not_sent, done.is_over) == (2, True)
@@ -163,10 +165,10 @@ def test_a_mistake_of_ours_leaves_devices_that_may_have_been_sent_to(
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr(Part, "send", fail)
-    id_ = begin(2)
+    id_ = begin(tokens(2))
 
     with pytest.raises(ZeroDivisionError):
-        host.tasks["pushtasks.send_chunk"](id_, 0, tokens(2))
+        host.tasks["pushtasks.send_chunk"](id_, 0)
 
     done = fanouts.find(id_)
     assert (done.maybe_sent, done.error) == (2, "ZeroDivisionError: oops")
@@ -180,7 +182,8 @@ def test_devices_known_to_be_dead_are_left_out(make_host, redis_server, emulator
 
     for _ in range(2):
         id_, _ = fanouts.create(Spec("apns", "default", "Hi"))
-        call(id_, 0, [GONE])
+        fanouts.published(id_, 0, 1, 1, work=Work([GONE]).to_json())
+        call(id_, 0)
 
     [(_, failure)] = fanouts.failures(id_)
     assert failure["reason"] == "KnownDead"
@@ -192,26 +195,16 @@ def test_without_redis_there_are_no_fanouts(make_host):
     host = make_host(None)
 
     with pytest.raises(InvalidSettings, match="a fan-out needs Redis: set redis_url"):
-        host.tasks["pushtasks.send_chunk"]("id", 0, tokens(1))
+        host.tasks["pushtasks.send_chunk"]("id", 0)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [
-        (("id", 0, []), "entries: must be a list of 1 to 1000 devices"),
-        (("id", 0, tokens(1001)), "entries: must be a list of 1 to 1000 devices"),
-        (("id", -1, tokens(1)), "chunk: -1 is no number of a chunk"),
-        (("id", 0, tokens(2), [1]), "takes"),
-    ],
+    [(("id", -1), "chunk: -1 is no number of a chunk"), (("id", 0, tokens(2)), "takes")],
 )
 def test_arguments_that_are_none_are_refused_at_the_call(host, arguments, words):
     with pytest.raises(InvalidPush, match=words):
         host.tasks["pushtasks.send_chunk"].delay(*arguments)
-
-
-def test_lines_that_do_not_go_with_the_entries_are_refused(host):
-    with pytest.raises(InvalidPush, match="lines: 1 do not go with 2 entries"):
-        host.tasks["pushtasks.send_chunk"].delay("id", 0, tokens(2), lines=[1])
 
 
 def test_a_redis_that_restarts_meanwhile_loses_nothing(make_host, emulator, tmp_path, free_port):
@@ -222,9 +215,10 @@ def test_a_redis_that_restarts_meanwhile_loses_nothing(make_host, emulator, tmp_
     host = make_host(f"redis://127.0.0.1:{port}")
     fanouts, call = current_store(host).fanouts, host.tasks["pushtasks.send_chunk"]
     id_, _ = fanouts.create(Spec("apns", "default", "Hi"))
+    fanouts.published(id_, 0, 50, 50, work=Work(tokens(50)).to_json())
     emulator.control("POST", "/faults", {"service": "apns", "delay": 0.5})
     results = []
-    sending = threading.Thread(target=lambda: results.append(call(id_, 0, tokens(50))))
+    sending = threading.Thread(target=lambda: results.append(call(id_, 0)))
 
     sending.start()
     deadline = time.monotonic() + 10

@@ -65,8 +65,11 @@ class Workers:
             return None
         body = base64.b64decode(json.loads(message)["body"])
         [_, arguments, _] = json.loads(body)
-        self.chunks.append(arguments)
-        return arguments
+        work = self._store.chunks.work(arguments["fanout"], arguments["chunk"])
+        if work is None:  # done
+            return None
+        self.chunks.append({**arguments, "entries": work.entries, "lines": work.lines})
+        return self.chunks[-1]
 
     def settle(self, arguments):
         size = len(arguments["entries"])

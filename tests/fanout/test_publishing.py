@@ -8,6 +8,7 @@ import time
 import pytest
 
 from pushtasks import InvalidPush, PushError, fanout
+from pushtasks.chunks import mending
 from pushtasks.fanout import holding
 from pushtasks.fanout.holding import Holding
 from pushtasks.store import keys
@@ -328,20 +329,22 @@ def test_what_cannot_be_read_again_is_given_once_more(killed, workers, host, mon
     assert workers.devices == tokens(98)
 
 
-def test_chunks_that_the_broker_has_lost_are_published_again(start, file, workers, host):
-    path = file([*tokens(12), *["nonsense"] * 5, *tokens(23)[12:]])
-    started = start(fanout.file(path))
-    workers.settle(workers.take())
+def test_chunks_that_the_broker_has_lost_are_published_again(
+    start, file, workers, host, monkeypatch
+):
+    monkeypatch.setattr(mending, "OVERDUE", 0.2)
+    monkeypatch.setattr(mending, "SILENCE", 0.4)
+    monkeypatch.setattr(mending, "LOOK", 0.05)
+    started = start(fanout.file(file([*tokens(12), *["nonsense"] * 5, *tokens(23)[12:]])))
     for _ in range(2):
         workers.take()  # and lose it
+    workers.settle(workers.take())
     workers.let(100)
 
-    resumed = fanout.resume(started.id, lost=True, celery_app=host)
     done = fanout.wait(started.id, 10, celery_app=host)
 
-    assert resumed.chunks_published == started.chunks_published == 6
+    assert started.chunks_published == done.chunks_published == 6
     assert (done.devices, done.accepted, done.invalid) == (28, 23, 5)
-    assert fanout.resume(started.id, lost=True, celery_app=host).is_over
 
 
 def test_a_file_that_has_changed_is_refused_unless_forced(start, file, workers, host, fanouts):

@@ -141,15 +141,13 @@ def mixed(**options: Any) -> None:
 @click.argument("id_", metavar="ID")
 @_with(*_devices_options)
 @click.option("--force", is_flag=True, help="Even though the file has changed.")
-@click.option("--lost", is_flag=True, help="Publish again what the broker has lost.")
 @_with(*_running_options)
-def resume(*, id_: str, force: bool, lost: bool, **options: Any) -> None:
+def resume(*, id_: str, force: bool, **options: Any) -> None:
     """Let a fan-out go on.
 
     One that is paused, or one whose publisher has stopped: then it is published from here. A file
     or a key in Redis is read on from where publishing had come to; devices that came from standard
-    input are to be given once more. If it stands still since the broker has lost messages, --lost
-    publishes again what is not done.
+    input are to be given once more.
 
     \b
     Example:
@@ -163,7 +161,7 @@ def resume(*, id_: str, force: bool, lost: bool, **options: Any) -> None:
 
     def publish(show: Callable[["Fanout"], None]) -> "Fanout":
         window = options["window"]
-        return fanout.resume(id_, devices, force=force, lost=lost, window=window, progress=show)
+        return fanout.resume(id_, devices, force=force, window=window, progress=show)
 
     run(publish, detach=options["detach"], as_json=options["as_json"])
 

@@ -17,8 +17,8 @@ from pushtasks.adapters.cli.broker import (
 from pushtasks.adapters.cli.fanout_view import View, is_well, totals, totals_table
 from pushtasks.adapters.cli.output import out, print_json, warn
 from pushtasks.adapters.cli.stopping import stoppable
+from pushtasks.chunks.mending import TASK
 from pushtasks.errors import InvalidPush, PushError
-from pushtasks.fanout.publisher import TASK
 from pushtasks.host import current_app
 from pushtasks.store.fanout_state import Fanout, State
 
