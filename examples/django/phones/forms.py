@@ -18,5 +18,5 @@ class RegisterForm(forms.ModelForm):
 class PushForm(forms.Form):
     """What to send, to the active phones of an owner."""
 
-    owner = forms.CharField(max_length=100)
+    to = forms.CharField(max_length=100, label="Owner")
     text = forms.CharField(max_length=200)

@@ -31,7 +31,7 @@ def push(request: HttpRequest) -> HttpResponse:
     form = PushForm(request.POST)
     if not form.is_valid():
         return _page(request, push=form)
-    phones = Phone.objects.filter(owner=form.cleaned_data["owner"])
+    phones = Phone.objects.filter(owner=form.cleaned_data["to"])
     try:
         phones.push_on_commit(form.cleaned_data["text"])
     except InvalidPush as error:

@@ -14,6 +14,7 @@ from django.contrib.auth import get_permission_codename
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
+from pushtasks.adapters.django import pushing
 from pushtasks.adapters.django.forms import PushForm
 from pushtasks.errors import PushError
 from pushtasks.fanout import Fanout
@@ -108,10 +109,7 @@ class DeviceAdmin(admin.ModelAdmin):
 
 
 def _described(fanouts: Iterable[Fanout]) -> str:
-    return ", ".join(
-        f"{one.devices:,} devices of {one.spec.provider}/{one.spec.app} (fan-out {one.id})"
-        for one in fanouts
-    )
+    return ", ".join(f"{pushing.told(one)} (fan-out {one.id})" for one in fanouts)
 
 
 def _refusal(count: int) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 
@@ -10,18 +10,20 @@ from pushtasks.adapters.django import pushing
 from pushtasks.errors import InvalidPush
 from pushtasks.fanout import Fanout
 
-HELP = (
+HELP: Final = (
     "A text; or the payload as JSON, such as"
     ' {"aps": {"alert": "Hello", "badge": 1}} for Apple,'
     ' {"notification": {"title": "Hello"}} for Google,'
     ' or {"apns": {…}, "gcm": {…}} for devices of both.'
 )
+#: As wide as the admin's own fields of text.
+LOOK: Final = {"rows": 4, "class": "vLargeTextField"}
 
 
 class PushForm(forms.Form):
     """What to send to the devices of a queryset."""
 
-    payload = forms.CharField(widget=forms.Textarea(attrs={"rows": 4}), help_text=HELP)
+    payload = forms.CharField(widget=forms.Textarea(attrs=LOOK), help_text=HELP)
     #: So that a form that is sent twice sends one push.
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 

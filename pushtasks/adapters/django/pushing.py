@@ -142,6 +142,12 @@ def resume(devices: Any, id_: str, **steering: Any) -> Fanout:
     return fanout.resume(id_, Rows(of_part), **steering)
 
 
+def told(one: Fanout) -> str:
+    """Return, for people, to whom a fan-out goes."""
+    noun = "device" if one.devices == 1 else "devices"
+    return f"{one.devices:,} {noun} of {one.spec.provider}/{one.spec.app}"
+
+
 def active(devices: Any) -> Any:
     """Return the devices of a queryset that are sent to.
 

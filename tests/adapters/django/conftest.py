@@ -47,7 +47,12 @@ settings.configure(
             },
         }
     ],
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    DATABASES={
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": "file:pushtasks?mode=memory&cache=shared",
+        }
+    },
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     USE_TZ=True,
     ROOT_URLCONF=None,
@@ -90,7 +95,8 @@ def _tables():
 @pytest.fixture(autouse=True)
 def _database(_tables, monkeypatch):
     """Tables with nothing in them, after a test as before."""
-    # A browser of other tests may run an event loop in this thread, which Django would object to.
+    # A browser of other tests may run an event loop in this thread: Django would object to it, and
+    # has another connection under it, hence the shared cache above.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     yield
     Phone._base_manager.all().delete()

@@ -118,11 +118,11 @@ def test_the_action_asks_what_to_send_and_sends_it(client, host, emulator, make_
 
     [google, apple] = fanout.recent()
     assert (
-        f"A push is on its way to 1 devices of apns/default (fan-out {apple.id}), 1 devices of"
+        f"A push is on its way to 1 device of apns/default (fan-out {apple.id}), 1 device of"
         f" gcm/default (fan-out {google.id})." in text(done)
     )
     assert sorted(one["token"] for one in emulator.received()) == [one.token for one in phones]
-    assert "root sends a push to 1 devices of apns/default" in caplog.text
+    assert "root sends a push to 1 device of apns/default" in caplog.text
     assert TOKEN not in caplog.text
 
 

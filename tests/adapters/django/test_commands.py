@@ -45,10 +45,10 @@ def test_a_push_goes_to_whom_filters_leave_and_its_end_is_told(run, host, emulat
     [google, apple] = fanout.recent()
     assert (status, err) == (0, "")
     assert out.splitlines() == [
-        f"apns/default: 1 devices, fan-out {apple.id}",
-        f"gcm/default: 1 devices, fan-out {google.id}",
-        "apns/default: 1 accepted",
-        "gcm/default: 1 accepted",
+        f"fan-out {apple.id}: 1 device of apns/default",
+        f"fan-out {google.id}: 1 device of gcm/default",
+        f"fan-out {apple.id}: 1 accepted",
+        f"fan-out {google.id}: 1 accepted",
     ]
     assert sorted(one["token"] for one in emulator.received()) == [TOKEN, "id"]
 
@@ -60,7 +60,7 @@ def test_a_device_that_is_not_accepted_is_exit_status_1(run, host, emulator, mak
     status, out, err = run("push", "Hi")
 
     [ended] = fanout.recent()
-    assert (status, out.splitlines()[-1]) == (1, "apns/default: 1 rejected")
+    assert (status, out.splitlines()[-1]) == (1, f"fan-out {ended.id}: 1 rejected")
     assert err == f"each failure, and why:  pushtasks fanout failures {ended.id}\n"
     assert TOKEN not in out + err
 
@@ -108,7 +108,7 @@ def test_a_stopped_fanout_is_resumed(run, host, emulator, make_phone, monkeypatc
 
     status, out, _ = run("push", "--resume", stopped.id)
 
-    assert (status, out.splitlines()[-1]) == (0, "apns/default: 4 accepted")
+    assert (status, out.splitlines()[-1]) == (0, f"fan-out {stopped.id}: 4 accepted")
     assert len(emulator.received()) == 4
 
 

@@ -64,8 +64,7 @@ push --resume ID --filter owner__city=Lyon
         if not fanouts:
             self.stderr.write("No active device: nothing was sent.")
         for one in fanouts:
-            name = f"{one.spec.provider}/{one.spec.app}"
-            self.stdout.write(f"{name}: {one.devices:,} devices, fan-out {one.id}")
+            self.stdout.write(f"fan-out {one.id}: {pushing.told(one)}")
         if not options["detach"] and not self._all_accepted(fanouts):
             sys.exit(1)
 
@@ -83,7 +82,7 @@ push --resume ID --filter owner__city=Lyon
             told = [
                 f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count
             ]
-            self.stdout.write(f"{one.spec.provider}/{one.spec.app}: {', '.join(told) or 'nothing'}")
+            self.stdout.write(f"fan-out {one.id}: {', '.join(told) or 'nothing'}")
             if one.failures:
                 self.stderr.write(f"each failure, and why:  pushtasks fanout failures {one.id}")
         return all(one.accepted == one.devices and one.error is None for one in ended)
