@@ -43,9 +43,7 @@ class Loader(BaseLoader):
     """Celery's extension point for reading settings and for the modules that hold the tasks."""
 
     #: Not in `imports` or `include`, which a user's settings may replace.
-    builtin_modules = frozenset(
-        {"pushtasks.tasks", "pushtasks.adapters.alive", "pushtasks.adapters.events"}
-    )
+    builtin_modules = frozenset({"pushtasks.tasks"})
 
     def read_configuration(self, env: str = "CELERY_CONFIG_MODULE") -> dict[str, Any]:
         """Return all settings.

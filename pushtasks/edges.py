@@ -15,6 +15,8 @@ from pushtasks.config import Settings, current_settings
 from pushtasks.errors import InvalidSettings, PushError
 from pushtasks.host import current_app
 
+EVENTS: Final = "pushtasks.adapters.events:add_to"
+SIGNS_OF_LIFE: Final = "pushtasks.adapters.alive:give_signs"
 METRICS: Final = "pushtasks.adapters.prometheus.worker:start"
 TRACES: Final = "pushtasks.adapters.opentelemetry:start"
 JSON_LOGS: Final = "pushtasks.adapters.json_logs:begin"
@@ -28,11 +30,13 @@ def connect() -> None:
 
 
 def begin_with_worker(sender: Any, **_: object) -> None:
-    """Begin metrics and traces, before a worker forks.
+    """Begin events, signs of life, metrics and traces, before a worker forks.
 
     Raises:
         SystemExit: The metrics cannot be served where the settings say.
     """
+    symbol_by_name(EVENTS)(sender.app)
+    symbol_by_name(SIGNS_OF_LIFE)()
     settings = _settings_of(sender.app)
     if settings and settings.metrics.listen:
         symbol_by_name(METRICS)(sender.app, forks=_forks(sender.pool_cls))

@@ -10,12 +10,19 @@ from pushtasks import edges, observers
 
 
 @pytest.fixture
-def begun(monkeypatch):
-    """What was begun by name, with what arguments; nothing of it really is."""
+def with_any_worker():
+    """What was begun by name, with what arguments, though no setting asks for it."""
+    return []
+
+
+@pytest.fixture
+def begun(monkeypatch, with_any_worker):
+    """What else was begun; nothing of it really is."""
     begun = []
 
     def symbol(name):
-        return lambda *args, **options: begun.append((name, args, options))
+        calls = with_any_worker if name in {edges.EVENTS, edges.SIGNS_OF_LIFE} else begun
+        return lambda *args, **options: calls.append((name, args, options))
 
     monkeypatch.setattr(edges, "symbol_by_name", symbol)
     monkeypatch.setattr(edges, "find_spec", lambda _: None)
@@ -56,10 +63,15 @@ def test_a_pool_may_be_given_as_a_class(begun, worker):
 
 
 @pytest.mark.parametrize("settings", [{}, {"metrics": {"listen": "rubbish"}}])
-def test_nothing_begins_without_settings_or_by_wrong_ones(settings, begun, worker):
-    signals.worker_init.send(sender=worker(settings))
+def test_nothing_else_begins_without_settings_or_by_wrong_ones(
+    settings, begun, with_any_worker, worker
+):
+    one = worker(settings)
+
+    signals.worker_init.send(sender=one)
 
     assert begun == []
+    assert with_any_worker == [(edges.EVENTS, (one.app,), {}), (edges.SIGNS_OF_LIFE, (), {})]
 
 
 def test_traces_begin_where_opentelemetry_is_installed(begun, worker, monkeypatch):
@@ -91,7 +103,8 @@ def test_logs_stay_text_unless_settings_say_otherwise(begun, worker):
 def test_what_is_begun_by_name_is_there():
     before = observers.registered
 
-    for name in (edges.METRICS, edges.TRACES, edges.JSON_LOGS):
+    own = (edges.EVENTS, edges.SIGNS_OF_LIFE)
+    for name in (*own, edges.METRICS, edges.TRACES, edges.JSON_LOGS):
         assert callable(edges.symbol_by_name(name))
 
     assert observers.registered == before

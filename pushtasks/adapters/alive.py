@@ -6,8 +6,6 @@ With each heartbeat, every two seconds while its main loop runs and has a broker
   `celery inspect ping` starts another Celery for it, which costs most of a second of a processor;
 - tells systemd, where that starts it with `Type=notify` and `WatchdogSec=`.
 
-Importing this module is all that it takes, as the loader of the ready-made Celery app does.
-
 Source: sd_notify(3), "Notes", for what is sent to systemd.
 """
 
@@ -67,9 +65,8 @@ class Signs:
             self._is_well = True
 
 
-@signals.worker_init.connect
-def give_signs(**_: object) -> None:
-    """Have a worker give signs of life, if anybody looks for them."""
+def give_signs() -> None:
+    """Have the worker that begins here give signs of life, if anybody looks for them."""
     signs = Signs(os.environ)
     if signs.are_wanted:
         signals.worker_ready.connect(signs.ready, weak=False)
