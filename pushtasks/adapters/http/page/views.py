@@ -14,16 +14,12 @@ from pushtasks.adapters.http.state import current_service
 from pushtasks.errors import InvalidPush, InvalidSettings
 from pushtasks.store import StoreUnavailable
 
-#: Nothing from elsewhere, nothing inline, in nobody's frame. A form's `Origin` must be told, so
-#: the referrer is `same-origin` and not `no-referrer`.
+#: Nothing from elsewhere, nothing inline, in nobody's frame.
 _HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
         " img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -78,6 +74,4 @@ def _show(refusal: str = "", status: int = 200) -> Response:
 
 def _protect(response: Response) -> Response:
     response.headers.update(_HEADERS)
-    if response.mimetype == "text/html":
-        response.cache_control.no_store = True
     return response

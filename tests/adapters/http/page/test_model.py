@@ -119,6 +119,15 @@ def test_how_an_app_fares(health, state):
     assert (row.level, row.state) == state
 
 
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "within a minute"), (59, "within a minute"), (150, "2 min ago")]
+)
+def test_the_last_accepted_push_is_known_to_the_minute(seconds, shown):
+    [row] = page_of(snapshot(app(accepted_at=NOW - timedelta(seconds=seconds)))).providers
+
+    assert row.accepted.distance == shown
+
+
 def test_a_rate_that_is_used_up_says_for_how_long():
     limited = replace(KEY, rate="9000/s")
 

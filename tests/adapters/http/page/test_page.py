@@ -235,6 +235,8 @@ def test_nothing_comes_from_elsewhere_or_is_inline(url, visit):
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
     assert "style=" not in text
     assert not re.search(r"<script(?![^>]*\ssrc=)", text)
 

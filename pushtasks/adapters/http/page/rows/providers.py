@@ -1,10 +1,15 @@
 """How each app fares at its provider, and as whom it sends. Pure."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 from pushtasks.adapters.http.page.attention import Level, expires_soon, held_back
 from pushtasks.adapters.http.page.figures import Moment, span
 from pushtasks.adapters.http.page.snapshot import App, Snapshot
+from pushtasks.store.health import Health
+
+MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,7 @@ def provider_row(app: App, snapshot: Snapshot) -> ProviderRow:
         purpose=setup.purpose if setup else "",
         level=level,
         state=state,
-        accepted=Moment.of(health.accepted_at, snapshot.now)
-        if health and health.accepted_at
-        else None,
+        accepted=_accepted(health, snapshot.now) if health else None,
         rate=_rate(app),
         credential=credential.kind if credential else "",
         credential_name=credential.name if credential else "",
@@ -61,6 +64,15 @@ def _standing(app: App, snapshot: Snapshot) -> tuple[str, str]:
     if app.health.accepted_at is None:
         return "unknown", "nothing accepted yet" if app.counters else "not used yet"
     return "fine", "fine"
+
+
+def _accepted(health: Health, now: datetime) -> Moment | None:
+    """Return when the last push was accepted, which is known to the minute."""
+    if health.accepted_at is None:
+        return None
+    moment = Moment.of(health.accepted_at, now)
+    is_recent = now - health.accepted_at < MINUTE
+    return moment._replace(distance="within a minute") if is_recent else moment
 
 
 def _rate(app: App) -> str:
