@@ -57,6 +57,7 @@ PURE = (
     "adapters.http.page.rows",
     "adapters.http.page.seals",
     "adapters.http.page.snapshot",
+    "adapters.prometheus.reasons",
     "adapters.relay.dead_letters",
     "adapters.relay.entries",
     "adapters.relay.gapless",

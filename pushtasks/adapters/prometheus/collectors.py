@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from typing import Final, Protocol
 
 from celery import Celery
@@ -38,6 +39,18 @@ class Counted:
             else:
                 metric.samples = [s for s in metric.samples if not s.name.endswith("_created")]
                 yield metric
+
+
+class Build:
+    """Which version this is."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one gauge, always 1."""
+        gauge = GaugeMetricFamily(
+            "pushtasks_build_info", "The version of pushtasks, as a label.", labels=["version"]
+        )
+        gauge.add_metric([version("pushtasks")], 1)
+        yield gauge
 
 
 class Certificates:

@@ -4,17 +4,13 @@ import atexit
 import logging
 import os
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Celery, signals
 
 from pushtasks import observers
 from pushtasks.adapters.prometheus.shared import SharedFigures
 from pushtasks.config import current_settings
-
-if TYPE_CHECKING:
-    from pushtasks.adapters.prometheus.listener import Listener
-    from pushtasks.adapters.prometheus.server import MetricsServer
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +30,11 @@ class Exporter:
         """
         self._pid = os.getpid()
         self._shared = SharedFigures.begin() if forks else None
+        # Not before: metrics are made for files, or they are not.
+        from pushtasks.adapters.prometheus.serving import begin  # noqa: PLC0415
+
         try:
-            self._listener, self._server = _begin(celery_app, self._shared)
+            self._listener, self._server = begin(celery_app, self._shared)
         except OSError:
             self._remove_files()
             raise
@@ -87,25 +86,6 @@ def start(celery_app: Celery, *, forks: bool) -> Exporter:
         ) from None
     _follow(exporter)
     return exporter
-
-
-def _begin(celery_app: Celery, shared: SharedFigures | None) -> "tuple[Listener, MetricsServer]":
-    # Not before `SharedFigures.begin`: metrics are made for files, or they are not.
-    from prometheus_client import CollectorRegistry, ProcessCollector  # noqa: PLC0415
-
-    from pushtasks.adapters.prometheus.collectors import Certificates, Counted  # noqa: PLC0415
-    from pushtasks.adapters.prometheus.listener import Listener  # noqa: PLC0415
-    from pushtasks.adapters.prometheus.metrics import Metrics  # noqa: PLC0415
-    from pushtasks.adapters.prometheus.server import MetricsServer  # noqa: PLC0415
-
-    counted = CollectorRegistry()
-    listener = Listener(Metrics(None if shared else counted))
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    for collector in (Counted(shared or counted), Certificates(celery_app)):
-        registry.register(collector)
-    server = MetricsServer(registry, current_settings(celery_app).metrics.addresses)
-    return listener, server
 
 
 def _follow(exporter: Exporter) -> None:
