@@ -17,7 +17,7 @@ from pushtasks.errors import InvalidSettings
 from pushtasks.wire.apns_binary import GATEWAY_HOSTS
 
 #: Relative to the settings file.
-_PATHS: Final = ("apns_cert_path", "apns_key_path", "ca_file")
+PATHS: Final = ("apns_cert_path", "apns_key_path", "ca_file")
 _LONGEST_SHOWN: Final = 60
 
 
@@ -90,7 +90,7 @@ def parse_gapless(text: str, file: Path) -> GaplessSettings:
 
 def _with_absolute_paths(values: Mapping[str, Any], directory: Path) -> dict[str, Any]:
     """Make paths absolute; an empty one is left out, so that it counts as missing."""
-    paths = {name: values[name] for name in _PATHS if isinstance(values.get(name), str)}
+    paths = {name: values[name] for name in PATHS if isinstance(values.get(name), str)}
     absolute = {name: str(directory / path) for name, path in paths.items() if path}
     others = {name: value for name, value in values.items() if name not in paths}
     return {**others, **absolute}

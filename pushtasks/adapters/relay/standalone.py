@@ -12,7 +12,7 @@ from celery import Celery
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
 from pushtasks import celery_defaults
-from pushtasks.adapters.relay.gapless import GaplessSettings
+from pushtasks.adapters.relay.gapless import PATHS, GaplessSettings
 from pushtasks.apns.certificate import app_certificate
 from pushtasks.celery_loader import completed
 from pushtasks.config import ApnsApp, Settings, use_settings
@@ -38,6 +38,13 @@ def own_app(settings: GaplessSettings) -> ApnsApp:
             " entries over to an app that speaks HTTP/2, with --app NAME, or name a gateway of your"
             " own (ca_file names its authority)"
         )
+    for key in PATHS:
+        path = getattr(settings, key)
+        if path is not None and not path.is_file():
+            raise InvalidSettings(
+                f"{key}: there is no file {path}; correct the path, which is relative to the"
+                " settings file"
+            )
     app = ApnsApp.model_validate(
         {
             "name": settings.redis_queue_key,
@@ -51,8 +58,18 @@ def own_app(settings: GaplessSettings) -> ApnsApp:
             "log_successes": settings.log_successes,
         }
     )
-    app_certificate(app)
+    try:
+        app_certificate(app)
+    except InvalidSettings as error:
+        raise InvalidSettings(_in_words_of_gapless(str(error), app.name)) from None
     return app
+
+
+def _in_words_of_gapless(message: str, name: str) -> str:
+    """Name settings as the file has them that the user wrote."""
+    for own, key in (("certificate_key", "apns_key_path"), ("certificate", "apns_cert_path")):
+        message = message.replace(f"apns.{name}.{own}", key)
+    return message.replace("certificate_key", "apns_key_path")
 
 
 def own_celery_app(settings: GaplessSettings, redis_url: str) -> Celery:

@@ -130,7 +130,7 @@ class EntryList:
         self._run(scripts.LIVE, [self._relays], [self.id, self._lease_ms])
 
     def wait(self) -> None:
-        """Return when there is an entry, or after `WAIT` seconds; several relays may be woken by one.
+        """Return when there is an entry, or after `WAIT` seconds; one entry may wake several.
 
         Raises:
             StoreUnavailable: Redis cannot be reached.
