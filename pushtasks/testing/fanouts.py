@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pushtasks.news import News, Tally
-from pushtasks.store.chunks import Begun, Note, Places
+from pushtasks.store.chunks import Begun, Note, Places, Work
 from pushtasks.store.fanout_state import COUNTERS, Fanout, Spec, Standing, State
 from pushtasks.store.rates import Limit
 
@@ -37,8 +37,9 @@ class _Kept:
     key: str | None
     state: State = State.RUNNING
     counts: Counter[str] = field(default_factory=Counter)
-    #: Chunks that are done, and of others the places of devices that are settled.
+    #: Chunks that are done; of others what they are about, and the places that are settled.
     done: set[int] = field(default_factory=set)
+    work: dict[int, str] = field(default_factory=dict)
     settled: dict[int, set[int]] = field(default_factory=dict)
     failures: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=FAILURES_LIMIT))
     position: Any = None
@@ -122,11 +123,6 @@ class MemoryFanouts:
         failures = list(kept.failures)[first : first + count] if kept else []
         return [(str(number), failure) for number, failure in enumerate(failures, first + 1)]
 
-    def done(self, id_: str, chunks: Sequence[int]) -> list[bool]:
-        """Tell which of some chunks are done."""
-        kept = self.kept.get(id_)
-        return [kept is not None and chunk in kept.done for chunk in chunks]
-
     # Publishing ---------------------------------------------------------------------------------
 
     def create(self, spec: Spec) -> tuple[str, bool]:
@@ -149,9 +145,10 @@ class MemoryFanouts:
         position: Any,
         invalid: Sequence[Mapping[str, Any]] = (),
         *,
+        work: str = "",
         key: str | None = None,  # noqa: ARG002
     ) -> Standing | None:
-        """Note that a chunk was handed over."""
+        """Note a chunk that is handed over next."""
         with self.lock:
             kept = self.kept.get(id_)
             if kept is not None and chunk == kept.counts["chunks_published"]:
@@ -160,7 +157,9 @@ class MemoryFanouts:
                 )
                 kept.fail(invalid)
                 kept.position = position
-                if not devices:
+                if work:
+                    kept.work[chunk] = work
+                else:
                     kept.done.add(chunk)
                 kept.counts["chunks_done"] += chunk in kept.done
             return kept.settle() if kept else None
@@ -182,6 +181,10 @@ class MemoryFanouts:
                 kept.position, kept.source_ended = position, True
                 kept.error = kept.error or error
             return kept.settle() if kept else None
+
+    def lost(self, id_: str, **_limits: float) -> list[int]:  # noqa: ARG002
+        """Return no chunk: none goes over a broker that could lose it."""
+        return []
 
     def claim(self, id_: str, owner: str, seconds: float) -> bool:
         """Become the publisher for so long; False if somebody else is."""
@@ -222,16 +225,22 @@ class MemoryChunks:
         self._fanouts = fanouts
         self._tell = tell
 
+    def work(self, fanout: str, chunk: int) -> Work | None:
+        """Return what a chunk is about; None if it is done, or there is no such fan-out."""
+        with self._fanouts.lock:
+            kept = self._fanouts.kept.get(fanout)
+            text = kept.work.get(chunk) if kept else None
+        return Work.from_json(text) if text else None
+
     def begin(
         self,
         fanout: str,
         chunk: int,
         size: int,
         turns: Sequence[tuple[Limit, int, int]],
-        *,
-        only_look: bool = False,  # noqa: ARG002
+        **_leases: Any,
     ) -> Begun:
-        """Begin a try of a chunk."""
+        """Begin a try of a chunk; nobody else is at it, and no rate holds it up."""
         with self._fanouts.lock:
             kept = self._fanouts.kept.get(fanout)
             if kept is None:
@@ -282,6 +291,7 @@ def _noted(kept: _Kept, note: Note) -> tuple[News, ...]:
     kept.error = kept.error or note.error or None
     if len(settled) >= note.size:
         del kept.settled[note.chunk]
+        kept.work.pop(note.chunk, None)
         kept.done.add(note.chunk)
         kept.counts["chunks_done"] += note.chunk < kept.counts["chunks_published"]
         kept.settle()
