@@ -37,8 +37,8 @@ class Page:
     providers: tuple[ProviderRow, ...]
     dead: tuple[DeviceRow, ...]
     replaced: tuple[DeviceRow, ...]
-    #: How many news the two tables were chosen from.
-    looked_through: str
+    #: What stands in place of either of them if it is empty.
+    none_found: str
 
 
 def page_of(snapshot: Snapshot) -> Page:
@@ -60,7 +60,7 @@ def page_of(snapshot: Snapshot) -> Page:
         providers=tuple(provider_row(app, snapshot) for app in snapshot.apps),
         dead=device_rows(snapshot, Kind.EXPIRED),
         replaced=device_rows(snapshot, Kind.REPLACED),
-        looked_through=number(len(snapshot.news)),
+        none_found=_none_found(len(snapshot.news)),
     )
 
 
@@ -71,3 +71,9 @@ def _figures(hour: Sequence[Minute]) -> Iterable[Figure]:
         share = percent(count, sum(counts)) if count else ""
         yield Figure(kind, label, number(count), share)
     yield Figure("rate", "in the last full minute", number(sum(totals(hour[-2:-1]))))
+
+
+def _none_found(looked_through: int) -> str:
+    if not looked_through:
+        return "None."
+    return f"None among the last {counted(looked_through, 'piece')} of news."

@@ -33,12 +33,18 @@ def read(service: Service, now: datetime) -> Snapshot:
     try:
         settings = service.settings
     except InvalidSettings as error:
-        return Snapshot(now, troubles=tuple(str(error).splitlines()))
+        return Snapshot(now, troubles=_mistakes(str(error)))
     apps = {(app.provider, app.name): app for app in _configured(settings, now)}
     try:
         return _stored(service.store(), settings, apps, now)
     except (InvalidSettings, StoreUnavailable) as error:
         return Snapshot(now, tuple(apps.values()), troubles=(str(error),))
+
+
+def _mistakes(message: str) -> tuple[str, ...]:
+    """Return the lines of an error about settings, but for the heading of several."""
+    first, *rest = message.splitlines()
+    return tuple(line.strip() for line in rest or [first])
 
 
 def _configured(settings: Settings, now: datetime) -> Iterable[App]:

@@ -308,6 +308,13 @@ def test_news_are_shown_masked_and_by_kind():
     assert "abababa" not in repr(page)
 
 
+def test_a_flood_of_dead_tokens_does_not_pass_for_no_replaced_ones():
+    flood = (Entry(Kind.EXPIRED, "apns", "default", "ef" * 32, NOW),) * 300
+
+    assert page_of(snapshot(news=flood)).none_found == "None among the last 300 pieces of news."
+    assert page_of(snapshot()).none_found == "None."
+
+
 # All of it ------------------------------------------------------------------------------------
 
 

@@ -11,8 +11,8 @@ const control = document.getElementById("refresh");
 const silent = document.getElementById("silent");
 
 function isWanted() {
-  const isSelecting = !document.getSelection().isCollapsed;
-  return control.querySelector("input").checked && !document.hidden && !isSelecting;
+  const isReading = !document.getSelection().isCollapsed || document.querySelector(".refusal");
+  return control.querySelector("input").checked && !document.hidden && !isReading;
 }
 
 // Returns a function that gives the focus back to the element at the same place.
