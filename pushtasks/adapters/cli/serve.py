@@ -1,6 +1,7 @@
 """`pushtasks serve`: pushes by HTTP, and a page that shows what becomes of them."""
 
 import ipaddress
+import logging
 import os
 import re
 import socket
@@ -187,6 +188,7 @@ def _serve(place: Place, options: "Options", threads: int, *, as_json: bool) -> 
     from pushtasks.config import current_settings  # noqa: PLC0415
     from pushtasks.host import current_app  # noqa: PLC0415
 
+    _log()
     celery_app = current_app()
     bound_waiting(celery_app)
     _see_settings(current_settings(celery_app), options.gcm_app)
@@ -217,6 +219,12 @@ def _see_settings(settings: "Settings", gcm_app: str) -> None:
     if settings.configured and gcm_app not in settings.gcm:
         known = ", ".join(sorted(settings.gcm)) or "none"
         warn(f"gcm app {gcm_app!r} is not in the settings (there are {known}): /gcm/send refuses")
+
+
+def _log() -> None:
+    """Have warnings written to standard error; of waitress not each request that has to wait."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 def _announce(url: str, *, as_json: bool) -> None:

@@ -1,14 +1,12 @@
 """The application: all views in one Blueprint, which checks each request before they see it."""
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Final
 
 from celery import Celery
 from flask import Blueprint, Flask, Response
 from flask.blueprints import BlueprintSetupState
 
-from pushtasks.adapters.http import fanouts, gocm, operations, problems, pushes
+from pushtasks.adapters.http import fanouts, gocm, operations, page, problems, pushes
 from pushtasks.adapters.http.access import admit
 from pushtasks.adapters.http.state import EXTENSION, Options, Service, current_service
 from pushtasks.host import current_app as current_celery_app
@@ -58,10 +56,7 @@ def make_blueprint(celery_app: Celery | None = None, options: Options | None = N
     for name in ("healthz", "readyz", "metrics"):
         blueprint.get(f"/{name}")(getattr(operations, name))
     blueprint.get("/openapi.json")(operations.openapi)
-    if find_spec("pushtasks.adapters.http.page") is not None:
-        page = import_module("pushtasks.adapters.http.page")
-        if hasattr(page, "make_blueprint"):
-            blueprint.register_blueprint(page.make_blueprint())
+    blueprint.register_blueprint(page.make_blueprint())
     return blueprint
 
 

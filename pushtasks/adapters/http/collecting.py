@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from celery import Celery, states
+from celery.backends.base import DisabledBackend
+from celery.backends.rpc import RPCBackend
 
 from pushtasks.adapters.http.ledger import Ending, Ledger, Pending
 from pushtasks.errors import PushError
@@ -57,6 +59,8 @@ class Collector:
         Raises:
             PushError: Redis cannot be reached.
         """
+        if not keeps_results(self._celery_app):
+            return
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             due = self._ledger.due(BATCH)
@@ -86,6 +90,11 @@ class Collector:
             ending = Ending(failures=1)
         if ending is not None:
             self._ledger.settle(pending, ending)
+
+
+def keeps_results(celery_app: Celery) -> bool:
+    """Return whether this process can read what tasks return."""
+    return not isinstance(celery_app.backend, DisabledBackend | RPCBackend)
 
 
 def ending_of(state: str, result: Any) -> Ending | None:

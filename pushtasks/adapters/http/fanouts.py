@@ -54,7 +54,6 @@ def resume(id_: str) -> Response:
         moved = fanout.resume(
             found.id,
             devices if has_body(request) else None,
-            lost=queries.flag("lost") or False,
             celery_app=service.celery_app,
             progress=progress,
         )

@@ -8,6 +8,7 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,16 +16,20 @@ from flask import Blueprint, Response, request
 from kombu.exceptions import OperationalError
 
 from pushtasks.adapters.http.bodies import parsed, require_length
-from pushtasks.adapters.http.ledger import Pending
+from pushtasks.adapters.http.ledger import Ending, Pending
 from pushtasks.adapters.http.problems import Problem
 from pushtasks.adapters.http.publishing import publish
 from pushtasks.adapters.http.state import Service, current_service
 from pushtasks.errors import InvalidPush, PushError
+from pushtasks.fcm.message import check_size, target
+from pushtasks.fcm.message import message as checked
 
 logger = logging.getLogger(__name__)
 
 #: Longer lists go to the queue for those, so that single pushes do not stand behind them.
 LIST: Final = 1000
+#: Stands for any device.
+_SOMEBODY: Final = "token"
 #: Seconds that a report may look for results that are new.
 PATIENCE: Final = 2.0
 
@@ -55,8 +60,7 @@ def send() -> Response:
             "tokens: missing; send the form field once for each registration id (as"
             " application/x-www-form-urlencoded)",
         )
-    data = _payload(request.form.get("payload", ""))
-    _publish(service, tokens, {"data": data})
+    _publish(service, tokens, _payload(request.form.get("payload", "")))
     return Response("ok\n", content_type="text/html")
 
 
@@ -77,16 +81,19 @@ def notregistered() -> Response:
 
 
 def _payload(text: str) -> Mapping[str, Any]:
+    """Return a message whose data a form field has, checked once for all devices."""
     if not text:
         raise Problem(HTTPStatus.BAD_REQUEST, "payload: missing; send a JSON object as form field")
-    payload = parsed(text, "payload")
-    if not isinstance(payload, dict):
+    data = parsed(text, "payload")
+    if not isinstance(data, dict):
         raise Problem(
             HTTPStatus.BAD_REQUEST,
-            f"payload: a JSON {type(payload).__name__}; it must be an object, the data that the"
+            f"payload: a JSON {type(data).__name__}; it must be an object, the data that the"
             " app is given",
         )
-    return payload
+    message = {"data": data}
+    check_size(checked(message, now=datetime.now(UTC)), target(_SOMEBODY))
+    return message
 
 
 def _publish(service: Service, tokens: list[str], payload: Mapping[str, Any]) -> None:
@@ -101,6 +108,8 @@ def _publish(service: Service, tokens: list[str], payload: Mapping[str, Any]) ->
         if pending is not None:
             _withdraw(service, pending, len(tokens))
         raise
+    if pending is not None and not service.keeps_results:
+        service.ledger.settle(pending, Ending())  # nobody will ever know
 
 
 def _note(service: Service, task_id: str, tokens: int) -> Pending | None:

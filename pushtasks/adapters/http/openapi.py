@@ -61,7 +61,7 @@ def _pushes() -> Schema:
                 "getResult",
                 "What became of a push; PENDING, too, if there is no such task",
                 "pushes",
-                {"200": _json("Result"), "400": None, "404": "No results are kept."},
+                {"200": _json("Result"), "404": "That is no id, or no results are kept."},
             ),
         },
     }

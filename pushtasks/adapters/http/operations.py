@@ -4,12 +4,14 @@ import logging
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
+from importlib.util import find_spec
 from typing import Any, Final
 
 from celery import Celery
 from flask import Response, jsonify
 
 from pushtasks.adapters.http.openapi import document
+from pushtasks.adapters.http.problems import Problem
 from pushtasks.adapters.http.state import Service, current_service
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,15 @@ def report() -> Response:
 
 def metrics() -> Response:
     """Return figures for Prometheus."""
-    return Response("", content_type="text/plain; version=0.0.4; charset=utf-8")
+    if find_spec("prometheus_client") is None:
+        raise Problem(
+            HTTPStatus.NOT_IMPLEMENTED,
+            "prometheus_client is missing: install it with  pip install 'pushtasks[serve]'",
+        )
+    from pushtasks.adapters.prometheus.store import store_metrics  # noqa: PLC0415
+
+    text, content_type = store_metrics(current_service().celery_app)
+    return Response(text, content_type=content_type)
 
 
 def openapi() -> Response:

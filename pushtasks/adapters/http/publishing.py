@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from celery import Celery
+from celery import Celery, _state
+from kombu.exceptions import OperationalError
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
 
+_celery_state: Any = _state
 #: A connection that has gone stale is renewed once; who calls by HTTP can try again himself.
 _RETRY: Final = MappingProxyType(
     {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
@@ -27,18 +29,23 @@ def publish(
         OperationalError: Of kombu: the broker has not taken it.
     """
     task: Any = celery_app.tasks[name]
-    sent = task.apply_async(kwargs=dict(arguments), task_id=task_id, retry_policy=dict(_RETRY))
+    try:
+        sent = task.apply_async(kwargs=dict(arguments), task_id=task_id, retry_policy=dict(_RETRY))
+    except RuntimeError as error:  # what Celery raises where the result backend is away
+        raise OperationalError(str(error)) from None
     return str(sent.id)
 
 
 def bound_waiting(celery_app: Celery) -> None:
     """Let no call to broker or result backend wait for long; for a process that only serves.
 
-    What is set already stays.
+    What is set already stays. Celery would also subscribe to the result of each task, in case that
+    this process waits for it: this one never does.
 
     Args:
         celery_app: Before it has opened anything.
     """
+    _celery_state._set_task_join_will_block(True)  # noqa: SLF001, FBT003, as in Celery's workers
     conf: Any = celery_app.conf
     conf.broker_transport_options = {
         "socket_connect_timeout": CONNECT_TIMEOUT,

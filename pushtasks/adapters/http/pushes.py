@@ -1,5 +1,6 @@
 """`/v1/apns`, `/v1/gcm`: pushes as JSON, one or many; `/v1/results`: what became of them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from pushtasks.adapters.http.state import current_service
 from pushtasks.errors import InvalidPush
 from pushtasks.results import APNS, GCM
 
+TASK_ID: Final = re.compile("[A-Za-z0-9._-]{1,128}")
 #: Entries of one request.
 ENTRIES: Final = 1000
 #: Errors that a refusal repeats.
@@ -47,13 +49,17 @@ def send_gcm() -> Response:
 
 def result(task_id: str) -> Response:
     """Return what became of a push."""
-    backend: Any = current_service().celery_app.backend
-    try:
-        meta = backend.get_task_meta(task_id, cache=False)
-    except NotImplementedError:
+    if not TASK_ID.fullmatch(task_id):
+        raise Problem(HTTPStatus.NOT_FOUND, f"{task_id[:40]!r} is no id of a task")
+    service = current_service()
+    if not service.keeps_results:
         raise Problem(
-            HTTPStatus.NOT_FOUND, "results are not kept: set a result backend and start anew"
-        ) from None
+            HTTPStatus.NOT_FOUND,
+            "results are not kept where they can be read: set result_backend to a Redis or a"
+            " database",
+        )
+    backend: Any = service.celery_app.backend
+    meta = backend.get_task_meta(task_id, cache=False)
     return jsonify(shown_result(task_id, meta["status"], meta.get("result")))
 
 
@@ -75,9 +81,9 @@ def call_of(provider: str, entry: Any) -> tuple[str, Mapping[str, Any]]:
     """
     if not isinstance(entry, Mapping):
         raise InvalidPush(f"{type(entry).__name__} is no push; give an object, its arguments")
-    private = [name for name in entry if name.startswith("_")]
-    if private:
-        raise InvalidPush(f"{private[0]!r} is no argument of a push")
+    for name in entry:
+        if name == "self" or name.startswith("_"):  # a task has these, for itself
+            raise InvalidPush(f"{name!r} is no argument of a push")
     is_list = provider == APNS and "tokens" in entry
     return f"pushtasks.send_{provider}{'_many' if is_list else ''}", entry
 

@@ -12,8 +12,15 @@ _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 def text(name: str) -> str | None:
-    """Return a parameter; None if it is not given, or empty."""
-    return request.args.get(name) or None
+    """Return a parameter; None if it is not given.
+
+    Raises:
+        Problem: It is empty, as where a variable of a script was not set.
+    """
+    value = request.args.get(name)
+    if value == "":
+        raise Problem(HTTPStatus.BAD_REQUEST, f"{name}: empty; give a value, or leave it out")
+    return value
 
 
 def required(name: str) -> str:

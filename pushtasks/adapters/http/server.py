@@ -120,7 +120,7 @@ def run(
         service.stop()
         _let_end(connections, listeners)
     finally:
-        server.task_dispatcher.shutdown(timeout=0)
+        server.task_dispatcher.shutdown(timeout=1)
         wasyncore.close_all(connections)
 
 

@@ -18,7 +18,7 @@ from typing import Final, Self
 from celery import Celery
 from flask import current_app
 
-from pushtasks.adapters.http.collecting import Collector
+from pushtasks.adapters.http.collecting import Collector, keeps_results
 from pushtasks.adapters.http.keys import ApiKeys
 from pushtasks.adapters.http.ledger import Ledger
 from pushtasks.adapters.http.rates import Limiter
@@ -89,6 +89,11 @@ class Service:
             InvalidSettings: They cannot be used.
         """
         return current_settings(self.celery_app)
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether this process can read what tasks return."""
+        return keeps_results(self.celery_app)
 
     def store(self) -> Store:
         """Return what the installation keeps in Redis: `report`, `entries`, `fanouts`.
