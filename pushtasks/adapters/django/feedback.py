@@ -89,22 +89,30 @@ def _expire(model: type[Device], entry: Entry) -> None:
 
 
 def _replace(model: type[Device], entry: Entry, canonical_id: str) -> None:
+    seen_at = _stored(entry.seen_at)
     try:
         with transaction.atomic(using=router.db_for_write(model)):
-            _meant(model, entry).update(token=canonical_id, registered_at=_stored(entry.seen_at))
+            _meant(model, entry).update(token=canonical_id, registered_at=seen_at)
     except IntegrityError:  # a device has that token already
         _meant(model, entry).update(is_active=False, inactive_reason=REPLACED)
+        # That one lives, if it was a provider who had called it dead, and not the app.
+        _called(model, entry, canonical_id).filter(
+            is_active=False, registered_at__lte=seen_at
+        ).exclude(inactive_reason="").update(
+            is_active=True, inactive_reason="", registered_at=seen_at
+        )
 
 
 def _meant(model: type[Device], entry: Entry) -> Any:
     """Return the rows that an entry is about: none if the token was registered again since."""
-    using = router.db_for_write(model)
-    return model._base_manager.using(using).filter(
-        provider=entry.provider,
-        app=entry.app,
-        token__in=spellings(entry.provider, entry.token),
-        is_active=True,
-        registered_at__lte=_stored(entry.dead_since or entry.seen_at),
+    known_at = _stored(entry.dead_since or entry.seen_at)
+    return _called(model, entry, entry.token).filter(is_active=True, registered_at__lte=known_at)
+
+
+def _called(model: type[Device], entry: Entry, token: str) -> Any:
+    """Return the rows with a token of the entry's app."""
+    return model._base_manager.using(router.db_for_write(model)).filter(
+        provider=entry.provider, app=entry.app, token__in=spellings(entry.provider, token)
     )
 
 

@@ -5,6 +5,7 @@ workers then; here it does only where a test says so, for other tests send them,
 """
 
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,6 +63,7 @@ django.setup()
 from django.contrib import admin  # noqa: E402, models need Django to be set up
 from django.contrib.auth.models import User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.urls import path  # noqa: E402
 from phones.models import Phone  # noqa: E402
 
@@ -131,6 +133,25 @@ def rows():
     """Return what is in the table, by token: whether it is active, and why not."""
     fields = ("token", "is_active", "inactive_reason")
     return lambda: {token: (*rest,) for token, *rest in Phone.objects.values_list(*fields)}
+
+
+@pytest.fixture
+def table_away():
+    """Return a context in which the table is not to be found."""
+
+    def run(statement):
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    @contextmanager
+    def away():
+        run("ALTER TABLE phones_phone RENAME TO away")
+        try:
+            yield
+        finally:
+            run("ALTER TABLE away RENAME TO phones_phone")
+
+    return away
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command, load_command_class
-from django.db import connection
 from phones.models import Phone
 
 from pushtasks import fanout, feedback
@@ -190,18 +189,13 @@ def test_other_groups_are_given_all_of_it_again(run, stream, news):
 
 
 def test_nothing_is_acknowledged_that_the_database_has_not_committed(
-    run, stream, news, make_phone, rows
+    run, stream, news, make_phone, rows, table_away
 ):
     make_phone(TOKEN)
     stream(news(TOKEN))
 
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE phones_phone RENAME TO away")
-        try:
-            with pytest.raises(CommandError, match="OperationalError: no such table: phones_phone"):
-                run("push_feedback", "--once")
-        finally:
-            cursor.execute("ALTER TABLE away RENAME TO phones_phone")
+    with table_away(), pytest.raises(CommandError, match="phones_phone"):
+        run("push_feedback", "--once")
 
     assert rows()[TOKEN][0] is True
     assert left() == [TOKEN]

@@ -191,6 +191,25 @@ def test_news_of_the_death_of_a_successor_from_before_its_time_come_too_late(
     assert rows() == {"new": ACTIVE}
 
 
+def test_a_device_that_was_called_dead_lives_when_it_is_told_as_a_successor(make_phone, news, rows):
+    make_phone("old", provider="gcm")
+    make_phone("new", provider="gcm")
+
+    take([news("new", 30, provider="gcm"), replaced(news)])
+
+    assert rows() == {"old": (False, "replaced"), "new": ACTIVE}
+    assert Phone.objects.get(token="new").registered_at == REGISTERED + timedelta(seconds=60)
+
+
+def test_a_successor_that_the_app_has_switched_off_stays_so(make_phone, news, rows):
+    make_phone("old", provider="gcm")
+    make_phone("new", provider="gcm", is_active=False)
+
+    take([replaced(news)])
+
+    assert rows() == {"old": (False, "replaced"), "new": (False, "")}
+
+
 def test_an_inactive_device_is_left_alone(make_phone, news, rows):
     make_phone("old", provider="gcm", is_active=False)
 
@@ -212,8 +231,12 @@ _entries = st.builds(
 
 
 @settings(max_examples=MANY)
-@given(st.lists(_entries, max_size=6), st.sets(st.sampled_from(_TOKENS)))
-def test_whatever_comes_comes_to_the_same_a_second_time(entries, stored):
+@given(
+    st.lists(_entries, max_size=6, unique_by=lambda one: one.seen_at),
+    st.sets(st.sampled_from(_TOKENS)),
+)
+def test_whatever_comes_in_its_order_comes_to_the_same_a_second_time(entries, stored):
+    entries.sort(key=lambda one: one.seen_at)
     with transaction.atomic():
         for token in stored:
             Phone.objects.create(provider="gcm", token=token, registered_at=REGISTERED)
@@ -282,14 +305,12 @@ def test_a_worker_hears_that_an_entry_must_come_again_and_logs_no_token(
     assert TOKEN not in caplog.text
 
 
-def test_a_database_that_is_away_lets_an_entry_come_again(make_phone, news, listening, rows):
+def test_a_database_that_is_away_lets_an_entry_come_again(
+    make_phone, news, listening, rows, table_away
+):
     make_phone(TOKEN)
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE phones_phone RENAME TO away")
-        try:
-            assert not worker_signals.send(news(TOKEN).to_dict())
-        finally:
-            cursor.execute("ALTER TABLE away RENAME TO phones_phone")
+    with table_away():
+        assert not worker_signals.send(news(TOKEN).to_dict())
 
     on_news(news(TOKEN).to_dict())
 
