@@ -16,15 +16,15 @@ from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 
 from pushtasks.adapters.http.ledger import Ending, Ledger, Pending
-from pushtasks.errors import PushError
 from pushtasks.results import Action
 
 logger = logging.getLogger(__name__)
 
 #: Requests that are taken at a time.
 BATCH: Final = 100
-#: Seconds between two looks, and after one that failed.
+#: Seconds between two looks, after one that found nothing, and after one that failed.
 LOOK: Final = 0.25
+LOOK_WHEN_IDLE: Final = 1.0
 LOOK_AFTER_FAILURE: Final = 5.0
 #: Seconds after which a request without a result is given up as failed: results are forgotten.
 GIVE_UP: Final = 48 * 3600.0
@@ -53,33 +53,33 @@ class Collector:
         """Stop soon."""
         self._stopping.set()
 
-    def sweep(self, limit: float) -> None:
-        """Look for all results that are due, for so many seconds at the most.
+    def sweep(self, limit: float) -> int:
+        """Look for all results that are due, for so many seconds at the most; return how many.
 
         Raises:
             PushError: Redis cannot be reached.
         """
+        looked = 0
         if not keeps_results(self._celery_app):
-            return
+            return looked
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             due = self._ledger.due(BATCH)
             for pending in due:
                 self._look(pending)
+            looked += len(due)
             if len(due) < BATCH:
-                return
+                break
+        return looked
 
     def _work(self) -> None:
         pause = LOOK
         while not self._stopping.wait(pause):
             try:
-                self.sweep(LOOK_AFTER_FAILURE)
-                pause = LOOK
-            except PushError as error:
-                logger.warning("/gcm/report lags behind: %s", error)
-                pause = LOOK_AFTER_FAILURE
-            except Exception:  # of whatever result backend
-                logger.exception("/gcm/report lags behind")
+                pause = LOOK if self.sweep(LOOK_AFTER_FAILURE) else LOOK_WHEN_IDLE
+            except Exception as error:  # noqa: BLE001, of whatever result backend
+                if pause != LOOK_AFTER_FAILURE:  # told once
+                    logger.warning("/gcm/report lags behind: %s: %s", type(error).__name__, error)
                 pause = LOOK_AFTER_FAILURE
 
     def _look(self, pending: Pending) -> None:

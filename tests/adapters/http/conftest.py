@@ -18,17 +18,24 @@ def celery_app(redis_server):
 
 
 @pytest.fixture
-def make_app(celery_app):
-    """(options) → an application; what its first request starts is stopped with the test."""
+def stop_after_test():
+    """(application) → what its requests start is stopped with the test."""
     made = []
-
-    def make(**options):
-        made.append(create_app(celery_app, Options(**options)))
-        return made[-1]
-
-    yield make
+    yield made.append
     for app in made:
         app.extensions[EXTENSION].stop()
+
+
+@pytest.fixture
+def make_app(celery_app, stop_after_test):
+    """(celery_app, options) → an application."""
+
+    def make(of=celery_app, **options):
+        app = create_app(of, Options(**options))
+        stop_after_test(app)
+        return app
+
+    return make
 
 
 @pytest.fixture

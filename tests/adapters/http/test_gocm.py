@@ -6,7 +6,7 @@ import threading
 import pytest
 from celery import Celery
 
-from pushtasks.adapters.http import collecting, create_app, ledger
+from pushtasks.adapters.http import collecting, ledger
 from pushtasks.adapters.http.collecting import ending_of
 from pushtasks.adapters.http.ledger import Ending, Ledger
 from pushtasks.errors import PushNotSent
@@ -86,12 +86,12 @@ def test_a_body_of_more_than_the_limit_is_refused(make_app):
     assert client.post("/gcm/send", data={"tokens": "a" * 2000}).status_code == 413
 
 
-def test_a_broker_that_is_away_is_told_and_the_count_taken_back(redis_server, free_port):
+def test_a_broker_that_is_away_is_told_and_the_count_taken_back(make_app, redis_server, free_port):
     app = Celery("host", broker=f"redis://127.0.0.1:{free_port}/0", backend=redis_server.url(1))
     redis_server.flush()
     app.conf.pushtasks = {}
     app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0}
-    client = create_app(app).test_client()
+    client = make_app(app).test_client()
 
     answer = client.post("/gcm/send", data={"tokens": "a", "payload": "{}"})
 
@@ -100,23 +100,23 @@ def test_a_broker_that_is_away_is_told_and_the_count_taken_back(redis_server, fr
     assert client.get("/gcm/report").json == NOTHING
 
 
-def test_what_cannot_be_counted_is_sent_all_the_same(redis_server, free_port, queued):
+def test_what_cannot_be_counted_is_sent_all_the_same(make_app, redis_server, free_port, queued):
     redis_server.flush()
     app = Celery("host", broker=redis_server.url(0), backend=redis_server.url(1))
     app.conf.pushtasks = {"redis_url": f"redis://127.0.0.1:{free_port}/0"}
-    client = create_app(app).test_client()
+    client = make_app(app).test_client()
 
     assert client.post("/gcm/send", data={"tokens": "a", "payload": "{}"}).data == b"ok\n"
     assert queued("push") == 1
     assert client.get("/gcm/report").status_code == 503
 
 
-def test_without_results_attempts_are_counted_and_nothing_pends(redis_server):
+def test_without_results_attempts_are_counted_and_nothing_pends(make_app, redis_server):
     redis_server.flush()
     app = Celery("host", broker=redis_server.url(0), backend="disabled://")
     app.conf.pushtasks = {}
     Ledger(app, "default").note("of-a-time-with-results", 1)
-    client = create_app(app).test_client()
+    client = make_app(app).test_client()
 
     client.post("/gcm/send", data={"tokens": ["a", "b"], "payload": "{}"})
 

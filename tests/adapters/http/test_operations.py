@@ -7,7 +7,7 @@ from celery import Celery
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from pushtasks.adapters.http import create_app, make_blueprint, operations
+from pushtasks.adapters.http import make_blueprint, operations
 from pushtasks.news import Tally
 from pushtasks.store import current_store
 
@@ -23,23 +23,23 @@ def test_it_is_ready_when_broker_and_redis_answer(client):
     assert answer.json == {"status": "ready", "broker": "ok", "store": "ok"}
 
 
-def test_it_is_not_when_they_are_away(free_port):
+def test_it_is_not_when_they_are_away(make_app, free_port):
     app = Celery("host", broker=f"redis://:secret@127.0.0.1:{free_port}/0", backend="disabled://")
     app.conf.pushtasks = {}
 
-    answer = create_app(app).test_client().get("/readyz")
+    answer = make_app(app).test_client().get("/readyz")
 
     assert answer.status_code == 503
     assert answer.json == {"status": "unready", "broker": "unreachable", "store": "unreachable"}
 
 
-def test_it_says_so_in_time_when_they_do_not_answer(monkeypatch):
+def test_it_says_so_in_time_when_they_do_not_answer(make_app, monkeypatch):
     monkeypatch.setattr(operations, "PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         app = Celery("host", broker=f"redis://127.0.0.1:{port}/0", backend="disabled://")
         app.conf.pushtasks = {}
-        client = create_app(app).test_client()
+        client = make_app(app).test_client()
 
         started = time.monotonic()
         answer = client.get("/readyz")
@@ -57,22 +57,24 @@ def test_the_report_is_the_stores(client, celery_app):
     assert list(report) == ["apns", "gcm", "stream"]
 
 
-def test_a_redis_that_is_away_is_told_with_the_time_to_come_again(redis_server, free_port):
+def test_a_redis_that_is_away_is_told_with_the_time_to_come_again(
+    make_app, redis_server, free_port
+):
     app = Celery("host", broker=redis_server.url(0), backend=redis_server.url(1))
     app.conf.pushtasks = {"redis_url": f"redis://:secret@127.0.0.1:{free_port}/0"}
 
-    answer = create_app(app).test_client().get("/v1/report")
+    answer = make_app(app).test_client().get("/v1/report")
 
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"
     assert "secret" not in answer.text
 
 
-def test_wrong_settings_are_told_as_the_servers_fault(redis_server):
+def test_wrong_settings_are_told_as_the_servers_fault(make_app, redis_server):
     app = Celery("host", broker=redis_server.url(0), backend=redis_server.url(1))
     app.conf.pushtasks = {"apns": {"default": {"topik": "x"}}}
 
-    answer = create_app(app).test_client().get("/v1/report")
+    answer = make_app(app).test_client().get("/v1/report")
 
     assert answer.status_code == 500
     assert "topik" in answer.json["detail"]
@@ -88,11 +90,12 @@ def test_a_fault_is_logged_and_not_shown(client, monkeypatch, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_blueprint_leaves_the_rest_of_its_application_alone(celery_app):
+def test_a_blueprint_leaves_the_rest_of_its_application_alone(celery_app, stop_after_test):
     app = Flask("host")
     app.register_blueprint(make_blueprint(celery_app), url_prefix="/push")
     app.get("/mine")(lambda: "mine")
     client = app.test_client()
+    stop_after_test(app)
 
     assert client.get("/mine").text == "mine"
     assert "X-Frame-Options" not in client.get("/mine").headers

@@ -5,7 +5,6 @@ import io
 import pytest
 from celery import Celery
 
-from pushtasks.adapters.http import create_app
 from pushtasks.errors import PushNotSent
 
 TOKEN = "00ff" * 8
@@ -124,11 +123,11 @@ def test_a_long_body_is_refused_by_what_it_says_and_by_what_it_is(make_app):
     assert "more than 100 bytes" in chunked.json["detail"]
 
 
-def test_a_broker_that_is_away_is_told_soon(free_port):
+def test_a_broker_that_is_away_is_told_soon(make_app, free_port):
     app = Celery("host", broker=f"redis://127.0.0.1:{free_port}/0", backend="disabled://")
     app.conf.pushtasks = {}
     app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0}
-    client = create_app(app).test_client()
+    client = make_app(app).test_client()
 
     answer = client.post("/v1/apns", json=[{"token": TOKEN, "payload": "Hi"}, {"token": "x"}])
 
@@ -176,11 +175,11 @@ def test_what_is_no_id_is_not_found(client, id_):
     assert client.get(f"/v1/results/{id_}").status_code == 404
 
 
-def test_without_a_result_backend_that_is_said(redis_server):
+def test_without_a_result_backend_that_is_said(make_app, redis_server):
     app = Celery("host", broker=redis_server.url(0), backend="disabled://")
     app.conf.pushtasks = {}
 
-    answer = create_app(app).test_client().get("/v1/results/an-id")
+    answer = make_app(app).test_client().get("/v1/results/an-id")
 
     assert answer.status_code == 404
     assert "results are not kept where" in answer.json["detail"]
