@@ -92,17 +92,25 @@ def completed(
     """
     set_pool = settings.get("worker_pool") or environ.get("PUSHTASKS_WORKER_POOL") or POOL
     pool = _pool_argument(arguments) or set_pool
+    results = {"result_backend": _result_backend(settings, environ), **settings}["result_backend"]
     return {
-        "result_backend": _result_backend(settings, environ),
+        "result_backend": results,
         "worker_concurrency": _number(environ, "PUSHTASKS_WORKER_CONCURRENCY")
         or CONCURRENCY.get(pool),
         "task_queues": [Queue(name, Exchange(name, "direct"), routing_key=name) for name in QUEUES],
         **settings,
         **_transport_options(settings, environ),
+        **_deduplication(results),
         "beat_schedule": _beat_schedule(settings, environ),
         # Celery goes by this setting when it meets `-P prefork`, its word for "no choice made".
         "worker_pool": _CELERY_POOL if _pool_argument(arguments) else set_pool,
     }
+
+
+def _deduplication(result_backend: str | None) -> dict[str, Any]:
+    """Celery looks a task that comes again up in the results, and loses it where there are none."""
+    has_results = bool(result_backend) and result_backend != "disabled"
+    return {} if has_results else {"worker_deduplicate_successful_tasks": False}
 
 
 def _result_backend(settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:

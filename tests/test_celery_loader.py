@@ -117,3 +117,22 @@ def test_a_worker_listens_to_our_queues_unless_others_are_set():
 
     assert names == ["push", "push.bulk", "push.feedback"]
     assert complete({"task_queues": []})["task_queues"] == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "is_done_once"),
+    [("redis://localhost/1", True), ("rpc://", True), ("disabled", False), (None, False)],
+)
+def test_without_results_a_task_that_comes_again_is_done_again(backend, is_done_once):
+    defaults = {"worker_deduplicate_successful_tasks": True}
+
+    settings = complete({**defaults, "result_backend": backend})
+
+    assert settings["worker_deduplicate_successful_tasks"] is is_done_once
+
+
+def test_results_can_be_switched_off_by_a_variable():
+    settings = complete(environ={"PUSHTASKS_RESULT_BACKEND": "disabled"})
+
+    assert settings["result_backend"] == "disabled"
+    assert settings["worker_deduplicate_successful_tasks"] is False
