@@ -77,6 +77,21 @@ class Loader(BaseLoader):
             return {}
 
 
+def built_in(environ: Mapping[str, str], arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of the ready-made app as nobody has overridden them.
+
+    Args:
+        environ: Environment variables.
+        arguments: The command line of this process.
+
+    Raises:
+        InvalidSettings: A variable that should hold a number does not.
+    """
+    settings = _settings_in(import_module("pushtasks.celery_defaults"))
+    settings["broker_url"] = environ.get("PUSHTASKS_BROKER_URL") or settings["broker_url"]
+    return completed(settings, environ, arguments)
+
+
 def completed(
     settings: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequence[str]
 ) -> dict[str, Any]:
