@@ -80,14 +80,17 @@ class _Kept:
         self._celery_app = celery_app
 
     def collect(self) -> Iterator[Metric]:
+        """Yield nothing if there is to be no Redis."""
         metrics: list[Metric] = []
         try:
             store = current_store(self._celery_app)
-            if store is not None:
-                metrics = [*_of_store(store)]
+            if store is None:
+                return
+            metrics = [*_of_store(store)]
         except (StoreUnavailable, InvalidSettings):
-            store = None
-        yield _up("store", "Redis", is_up=store is not None)
+            yield _up("store", "Redis", is_up=False)
+        else:
+            yield _up("store", "Redis", is_up=True)
         yield from metrics
 
 
@@ -98,6 +101,7 @@ class _Waiting:
         self._celery_app = celery_app
 
     def collect(self) -> Iterator[Metric]:
+        """Yield how many wait, by queue."""
         app = self._celery_app
         queues = dict.fromkeys(queue_of(app, app.tasks[f"pushtasks.{name}"]) for name in _TASKS)
         waiting: Mapping[str, int] | None

@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 from celery import Celery, signals
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 from pushtasks import observers
 from pushtasks.adapters.prometheus import worker
@@ -48,8 +49,10 @@ def exporter(app):
     exporter.close()
 
 
-def lines(exporter):
-    with urllib.request.urlopen(exporter.url, timeout=10) as answer:  # noqa: S310
+def lines(exporter, accept="text/plain"):
+    request = urllib.request.Request(exporter.url, headers={"Accept": accept})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        assert answer.headers["Content-Type"].startswith(accept.partition(";")[0])
         return answer.read().decode().splitlines()
 
 
@@ -89,6 +92,17 @@ def test_every_record_is_counted(exporter):
     [age] = [line for line in shown if line.startswith("pushtasks_provider_token_age_seconds{")]
     assert float(age.split()[1]) > 1_700_000_000
     assert not any("_created" in line or "issued" in line for line in shown)
+
+
+def test_it_speaks_openmetrics_to_those_who_ask_for_it(exporter):
+    observers.tell(Answers("host:1", 6, 0.07))
+    observers.tell(ProviderTokenMade("TEAM123456", "ABC1234567", 0))
+
+    text = "\n".join(lines(exporter, "application/openmetrics-text; version=1.0.0"))
+    families = {family.name: family for family in openmetrics(f"{text}\n")}
+
+    assert families["pushtasks_answer_seconds"].type == "histogram"
+    assert families["pushtasks_provider_token_age_seconds"].type == "gauge"
 
 
 def test_failures_of_other_peoples_tasks_are_not_counted(exporter, app):
