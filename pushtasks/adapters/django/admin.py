@@ -1,8 +1,10 @@
 """The admin of device models: tokens masked, and an action that sends a push.
 
-@admin.register(Phone)
-class PhoneAdmin(DeviceAdmin):
-    list_display = ("owner", *DeviceAdmin.list_display)
+    @admin.register(Phone)
+    class PhoneAdmin(DeviceAdmin):
+        list_display = ("owner", *DeviceAdmin.list_display)
+
+The action asks what to send; it is for those who have the model's permission `push`.
 """
 
 import logging

@@ -25,7 +25,8 @@ def check_settings(**_: Any) -> list[checks.CheckMessage]:
     """
     name = NAMESPACED if not hasattr(settings, SETTING) else SETTING
     written = getattr(settings, name, None)
-    mistakes = [_error(line) for line in mistakes_in(written)]
+    source = "pushtasks" if written is None else name
+    mistakes = [_error(line, source) for line in mistakes_in(written)]
     if mistakes or written is not None or load_settings(None).configured:
         return mistakes
     return [
@@ -56,7 +57,8 @@ def check_model(model: "type[Device]") -> Iterator[checks.CheckMessage]:
     )
 
 
-def _error(line: str) -> checks.CheckMessage:
+def _error(line: str, source: str) -> checks.CheckMessage:
     """Return a check message for a mistake of the form `key: what is wrong; what to do`."""
     problem, _, way_out = line.partition("; ")
-    return checks.Error(f"{problem}.", hint=way_out or None, obj=SETTING, id="pushtasks.E001")
+    hint = way_out[:1].upper() + way_out[1:] or None
+    return checks.Error(f"{problem}.", hint=hint, obj=source, id="pushtasks.E001")

@@ -1,10 +1,16 @@
 """An abstract model of a device: what to send to it, and whether that still makes sense.
 
-class Phone(Device):
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+A model of yours adds whose it is:
 
-Phone.objects.register(token, provider="apns", owner=user)
-Phone.objects.filter(owner__city="Lyon").push("Snow tomorrow")
+    class Phone(Device):
+        owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+
+and then registers devices, and pushes to any of them:
+
+    Phone.objects.register(token, provider="apns", owner=user)
+    Phone.objects.filter(owner__city="Lyon").push("Snow tomorrow")
+
+The rest is done by feedback: dead tokens make a device inactive, replaced ones are replaced.
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final

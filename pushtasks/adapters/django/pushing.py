@@ -163,12 +163,15 @@ def active(devices: Any) -> Any:
 
 
 def _of(devices: Any, provider: str, app: str, environment: str) -> Any:
-    return active(devices).filter(provider=provider, app=app, environment=environment)
+    own = {"environment": environment} if provider == APNS else {}
+    return active(devices).filter(provider=provider, app=app, **own)
 
 
 def _kinds(devices: Any) -> list[tuple[str, str, str]]:
-    kinds = active(devices).order_by().values_list("provider", "app", "environment")
-    return sorted(kinds.distinct())
+    kinds = active(devices).order_by().values_list("provider", "app", "environment").distinct()
+    return sorted(
+        {(provider, app, own if provider == APNS else "") for provider, app, own in kinds}
+    )
 
 
 def _part(provider: str, app: str, environment: str, payload: Any, options: Options) -> Part:

@@ -64,10 +64,10 @@ def test_each_mistake_is_an_error_with_its_key_and_a_hint():
             "pushtasks.E001",
             "PUSHTASKS",
             "apns.default.key_id: 'short' is wrong, it must be 10 letters and digits.",
-            "set the 10 characters that Apple shows beside the key",
+            "Set the 10 characters that Apple shows beside the key",
         ),
-        ("pushtasks.E001", "PUSHTASKS", "apns.default.topik: unknown key.", "did you mean topic?"),
-        ("pushtasks.E001", "PUSHTASKS", "gmc: unknown key.", "did you mean gcm?"),
+        ("pushtasks.E001", "PUSHTASKS", "apns.default.topik: unknown key.", "Did you mean topic?"),
+        ("pushtasks.E001", "PUSHTASKS", "gmc: unknown key.", "Did you mean gcm?"),
     ]
 
 
@@ -76,7 +76,7 @@ def test_a_setting_that_is_no_dict_is_told():
 
     assert id_ == "pushtasks.E001"
     assert message == "Celery setting pushtasks is a str."
-    assert hint == "it must be a dict of the shape of pushtasks.toml"
+    assert hint == "It must be a dict of the shape of pushtasks.toml"
 
 
 def test_the_setting_may_have_the_name_that_celery_s_namespace_gives_it():
@@ -89,6 +89,15 @@ def test_no_secret_is_told():
     secret = {**APNS, "key": "", "certificate_password": "hunter2"}
 
     assert "hunter2" not in str(told(PUSHTASKS={"apns": {"default": secret}}))
+
+
+def test_a_mistake_of_the_environment_is_not_laid_on_the_setting(monkeypatch):
+    monkeypatch.setenv("PUSHTASKS_GMC__DEFAULT__PROJECT", "x")
+
+    [(_, obj, message, _)] = told()
+
+    assert obj == "pushtasks"
+    assert message == "PUSHTASKS_GMC__DEFAULT__PROJECT: unknown variable."
 
 
 # Models -----------------------------------------------------------------------------------------

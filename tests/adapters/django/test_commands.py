@@ -44,10 +44,10 @@ def test_a_push_goes_to_whom_filters_leave_and_its_end_is_told(run, host, emulat
     [google, apple] = fanout.recent()
     assert (status, err) == (0, "")
     assert out.splitlines() == [
-        f"fan-out {apple.id}: 1 device of apns/default",
-        f"fan-out {google.id}: 1 device of gcm/default",
-        f"fan-out {apple.id}: 1 accepted",
-        f"fan-out {google.id}: 1 accepted",
+        f"fan-out {apple.id}: to apns/default",
+        f"fan-out {google.id}: to gcm/default",
+        f"fan-out {apple.id}: 1 device of apns/default: 1 accepted",
+        f"fan-out {google.id}: 1 device of gcm/default: 1 accepted",
     ]
     assert sorted(one["token"] for one in emulator.received()) == [TOKEN, "id"]
 
@@ -59,7 +59,8 @@ def test_a_device_that_is_not_accepted_is_exit_status_1(run, host, emulator, mak
     status, out, err = run("push", "Hi")
 
     [ended] = fanout.recent()
-    assert (status, out.splitlines()[-1]) == (1, f"fan-out {ended.id}: 1 rejected")
+    told = f"fan-out {ended.id}: 1 device of apns/default: 1 rejected"
+    assert (status, out.splitlines()[-1]) == (1, told)
     assert err == f"each failure, and why:  pushtasks fanout failures {ended.id}\n"
     assert TOKEN not in out + err
 
@@ -87,8 +88,9 @@ def test_a_payload_is_json_or_in_a_file(form, run, host, emulator, make_phone, t
 def test_the_same_key_is_sent_once(run, host, emulator, make_phone):
     make_phone(TOKEN)
 
-    assert run("push", "Hi", "--key", "news")[1] == run("push", "Hi", "--key", "news")[1]
+    first, again = (run("push", "Hi", "--key", "news")[1].splitlines() for _ in range(2))
 
+    assert first[-1:] == again
     assert len(emulator.received()) == 1
 
 
@@ -107,8 +109,32 @@ def test_a_stopped_fanout_is_resumed(run, host, emulator, make_phone, monkeypatc
 
     status, out, _ = run("push", "--resume", stopped.id)
 
-    assert (status, out.splitlines()[-1]) == (0, f"fan-out {stopped.id}: 4 accepted")
+    told = f"fan-out {stopped.id}: 4 devices of apns/default: 4 accepted"
+    assert (status, out.splitlines()[-1]) == (0, told)
     assert len(emulator.received()) == 4
+
+
+def test_ctrl_c_says_how_to_go_on(run, host, emulator, make_phone, monkeypatch):
+    make_phone(TOKEN)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    goes_on = "Stopped; what is with the workers is sent: "
+    monkeypatch.setattr(fanout, "wait", interrupt)
+    status, _, err = run("push", "Hi")
+    [latest] = fanout.recent()
+    watch = f"watch it with  pushtasks fanout status {latest.id}\n"
+    assert (status, err) == (1, goes_on + watch)
+
+    monkeypatch.setattr("pushtasks.fanout.publisher.cut", interrupt)
+    status, _, err = run("push", "Hi")
+    [latest, _] = fanout.recent()
+    resume = f"publish the rest with  push --resume {latest.id}  and the same filters\n"
+    assert (status, err) == (1, goes_on + resume)
+
+    monkeypatch.setattr(fanout, "start", interrupt)
+    assert run("push", "Hi") == (1, "", "Stopped: nothing was sent.\n")
 
 
 @pytest.mark.parametrize(

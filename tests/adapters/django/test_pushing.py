@@ -80,6 +80,16 @@ def test_apps_and_environments_are_kept_apart(host, emulator, make_phone):
     assert topics == ["com.example.app", "com.example.app", "com.example.tv"]
 
 
+def test_an_environment_means_nothing_at_google(host, emulator, make_phone):
+    make_phone("one", provider="gcm", environment="sandbox")
+    make_phone("two", provider="gcm")
+
+    [started] = Phone.objects.all().push("Hi")
+
+    assert (started.devices, dict(started.spec.options)) == (2, {})
+    assert Phone.objects.get(token="one").push("Hi").get()["outcome"] == "accepted"
+
+
 def key(emulator):
     folder = emulator.directory
     server = {"server": emulator.endpoints.apns, "ca_file": folder / "ca.pem"}
