@@ -215,6 +215,24 @@ def test_its_own_worker_is_replaced_if_it_dies_and_never_outlives_the_relay(
         assert secret not in environment + command
 
 
+@pytest.mark.acceptance
+def test_what_a_killed_worker_had_begun_is_done_by_the_next(
+    relay, settings_file, client, emulator, wait_until
+):
+    emulator.control("POST", "/faults", {"service": "gateway", "stall": True})
+    running = relay(settings_file())
+    produce(client, new_token(), "Hi")
+    begun = f"{KEY}:pushtasks:broker:unacked_index"
+    wait_until(lambda: client.exists(begun))
+    [worker] = workers_of(running)
+
+    os.kill(worker, signal.SIGKILL)
+    emulator.control("DELETE", "/faults")
+    for task in client.zrange(begun, 0, -1):  # as if the visibility timeout were over
+        client.zadd(begun, {task: 1})
+    wait_until(lambda: len(emulator.received()) == 1, 40)
+
+
 # With workers ---------------------------------------------------------------------------------
 
 
@@ -252,6 +270,30 @@ def test_entries_are_handed_over_to_the_workers_apps(
 
 
 @pytest.mark.acceptance
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the CPU time as Linux has it")
+def test_a_relay_hands_over_five_thousand_entries_a_second(
+    relay, client, redis_server, wait_until, report
+):
+    count = 20_000
+    for start in range(0, count, 1000):
+        numbers = range(start, start + 1000)
+        data = {"aps": {"alert": "Hello", "badge": 1, "sound": "default"}, "order": 7}
+        entries = [{"token": f"{n:064x}", "identifier": n, "data": data} for n in numbers]
+        client.rpush(KEY, *map(json.dumps, entries))
+
+    running = relay("--key", KEY, "--redis-url", redis_server.url(DATABASE))
+    with report(f"relay, {count} entries into the broker", count) as line:
+        before = cpu_seconds(running.process.pid)
+        wait_until(lambda: client.exists(KEY) == 0)
+        used = cpu_seconds(running.process.pid) - before
+        line["CPU each"] = f"{used / count * 1e6:.0f} µs"
+    running.stop()
+
+    # Of processor time, since the processor is shared with others: twice what is promised.
+    assert count / used > 10_000
+
+
+@pytest.mark.acceptance
 @pytest.mark.timeout(180)
 def test_a_relay_that_is_killed_again_and_again_loses_nothing(
     relay, client, redis_server, wait_until, report
@@ -285,6 +327,11 @@ def test_a_relay_that_is_killed_again_and_again_loses_nothing(
     assert held, "none was killed at work"
     assert set(handed_over) == set(range(COUNT))
     assert handed_over.total() - COUNT <= KILLS * BATCH
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def identifiers_in(broker):

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushtasks.adapters.relay.dead_letters import LONGEST, Broken, entry_of, write_letter
@@ -12,6 +12,7 @@ from pushtasks.adapters.relay.dead_letters import LONGEST, Broken, entry_of, wri
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_an_entry_survives_whatever_its_bytes_are(raw):
     letter = write_letter(Broken(raw.decode(errors="surrogateescape"), "why"), NOW)

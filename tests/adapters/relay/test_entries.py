@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushtasks.adapters.relay.entries import LONGEST, Reader, arguments_of
@@ -147,6 +147,7 @@ def test_what_all_entries_share_is_written_once():
     ]
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(entries, min_size=1, max_size=5))
 def test_arguments_say_of_each_entry_what_it_said(written):
     ready = [read(entry, ENHANCED) for entry in written]
@@ -160,6 +161,7 @@ def test_arguments_say_of_each_entry_what_it_said(written):
         assert one == (token, said["identifier"], said["payload"], said["expiration"])
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text() | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
 def test_whatever_is_pushed_is_read_or_refused(anything):
     text = anything if isinstance(anything, str) else json.dumps(anything)
@@ -168,6 +170,7 @@ def test_whatever_is_pushed_is_read_or_refused(anything):
         read(text)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.dictionaries(
         st.sampled_from(["token", "data", "identifier", "expiry"]),
