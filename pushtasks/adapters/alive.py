@@ -2,7 +2,7 @@
 
 With each heartbeat, every two seconds while its main loop runs and has a broker, a worker
 
-- touches the file that PUSHTASKS_ALIVE_FILE names. A probe looks how old it is, in a millisecond;
+- touches the file that PUSHTASKS_ALIVE_FILE names. A probe looks how old it is, in 3 ms;
   `celery inspect ping` starts another Celery for it, which costs most of a second of a processor;
 - tells systemd, where that starts it with `Type=notify` and `WatchdogSec=`.
 
