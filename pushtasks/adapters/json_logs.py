@@ -15,7 +15,7 @@ from typing import Any, Final
 from celery import current_task
 
 from pushtasks import observers
-from pushtasks.observers import Ended, Observer, RejectedLate, Tried
+from pushtasks.observers import Observer, RejectedLate, Tried
 
 logger = logging.getLogger("pushtasks.pushes")
 
@@ -99,15 +99,13 @@ def _outcome(record: Tried) -> dict[str, Any]:
         [ended] = record.ends
         status = {} if ended.status is None else {"status": ended.status}
         return {"outcome": ended.end.value, "count": ended.count, "reason": ended.reason, **status}
-    counts: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for ended in record.ends:
-        counts[ended.end.value] += ended.count
-    reasons = {_reason(ended): ended.count for ended in record.ends if ended.reason}
-    return {"outcomes": dict(counts), "reasons": reasons}
-
-
-def _reason(ended: Ended) -> str:
-    return str(ended.reason)
+        outcomes[ended.end.value] += ended.count
+        if ended.reason:
+            reasons[ended.reason] += ended.count
+    return {"outcomes": outcomes, "reasons": reasons}
 
 
 def _task_of(record: logging.LogRecord) -> dict[str, Any]:
