@@ -36,9 +36,12 @@ Expiration = int | str
 class Ready(NamedTuple):
     """An entry that can be sent."""
 
+    #: As the producer wrote it.
     token: str
     identifier: Identifier
     payload: dict[str, Any]
+    #: The payload as JSON, which tells 1 from true where a dict does not.
+    encoded: bytes
     expiration: Expiration
 
 
@@ -65,7 +68,8 @@ class Reader:
             InvalidPush: It can never be sent; device tokens are masked in the message.
         """
         entry = _object(text)
-        token = device_token(_needed(entry, "token", "the device token, hexadecimal text"))
+        token = _needed(entry, "token", "the device token, hexadecimal text")
+        canonical = device_token(token)
         payload = _needed(entry, "data", "the payload, an object with aps in it")
         if not isinstance(payload, dict):
             raise InvalidPush(
@@ -76,8 +80,8 @@ class Reader:
         expiration = _expiration(_number(entry.get("expiry", DEFAULT_EXPIRY)), now)
         made = notification(payload, topic=None)
         if self._command is not None:
-            frame(token, made, self._command, now=now)
-        return Ready(token, identifier, payload, expiration)
+            frame(canonical, made, self._command, now=now)
+        return Ready(token, identifier, payload, made.payload, expiration)
 
 
 def arguments_of(entries: Sequence[Ready]) -> dict[str, Any]:
@@ -88,9 +92,9 @@ def arguments_of(entries: Sequence[Ready]) -> dict[str, Any]:
     """
     first = entries[0]
     tokens = []
-    for token, identifier, payload, expiration in entries:
+    for token, identifier, payload, encoded, expiration in entries:
         own: dict[str, Any] = {IDENTIFIER: identifier}
-        if payload != first.payload:
+        if encoded != first.encoded:
             own["payload"] = payload
         if expiration != first.expiration:
             own["expiration"] = expiration

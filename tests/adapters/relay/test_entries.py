@@ -48,7 +48,8 @@ def refusal(entry, command=None):
 def test_all_keys_are_read():
     ready = read({"token": TOKEN.upper(), "identifier": 42, "expiry": 60, "data": DATA})
 
-    assert ready == (TOKEN, 42, DATA, (NOW + timedelta(seconds=60)).isoformat())
+    assert (ready.token, ready.identifier, ready.payload) == (TOKEN.upper(), 42, DATA)
+    assert ready.expiration == (NOW + timedelta(seconds=60)).isoformat()
 
 
 def test_what_is_left_out_has_the_documented_default():
@@ -147,6 +148,15 @@ def test_what_all_entries_share_is_written_once():
     ]
 
 
+def test_payloads_that_python_takes_for_equal_are_told_apart():
+    payloads = [{"aps": {"badge": 1}}, {"aps": {"badge": True}}, {"aps": {"badge": 1.0}}]
+
+    arguments = arguments_of([read({"token": TOKEN, "data": one}) for one in payloads])
+
+    said = [own.get("payload", arguments["payload"]) for _, own in arguments["tokens"]]
+    assert json.dumps(said) == json.dumps(payloads)
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(entries, min_size=1, max_size=5))
 def test_arguments_say_of_each_entry_what_it_said(written):
@@ -158,7 +168,12 @@ def test_arguments_say_of_each_entry_what_it_said(written):
     for one, entry in zip(ready, arguments["tokens"], strict=True):
         token, own = apns_entry(entry)
         said = {**shared, **own}
-        assert one == (token, said["identifier"], said["payload"], said["expiration"])
+        assert (one.token, one.identifier, one.expiration) == (
+            token,
+            said["identifier"],
+            said["expiration"],
+        )
+        assert json.dumps(one.payload) == json.dumps(said["payload"])
 
 
 @settings(deadline=None, max_examples=60)

