@@ -55,6 +55,7 @@ class OwnWorker:
         while (process := self._start()) is not None:
             proof = Deadline(LONGEST_PAUSE)
             status = process.wait()
+            self._hang_up()
             if not proof.left:  # it was well for a while
                 pause = FIRST_PAUSE
             if not self._stopping.is_set():
@@ -68,15 +69,18 @@ class OwnWorker:
         """Let the worker finish what it has begun, and start no other."""
         with self._lock:
             self._stopping.set()
-            if self._process is not None and self._process.stdin is not None:
-                with suppress(OSError):  # it is gone already
-                    self._process.stdin.close()
+            self._hang_up()
 
     def kill(self) -> None:
         """End what is left of it."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    def _hang_up(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(OSError):  # it is gone already
+                self._process.stdin.close()
 
     def _start(self) -> subprocess.Popen[str] | None:
         with self._lock:

@@ -93,7 +93,7 @@ def own_celery_app(settings: GaplessSettings, redis_url: str) -> Celery:
         "beat_schedule": {},
     }
     defaults = {name: getattr(celery_defaults, name) for name in celery_defaults.__all__}
-    celery_app = Celery("pushtasks-relay", set_as_current=True)
+    celery_app = Celery("pushtasks-relay", set_as_current=False)
     celery_app.config_from_object(completed({**defaults, **own}, {}, ["worker"]))
     use_settings(
         celery_app,

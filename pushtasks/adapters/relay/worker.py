@@ -15,13 +15,17 @@ import threading
 
 from pushtasks.adapters.relay.gapless import GaplessSettings
 from pushtasks.adapters.relay.standalone import own_celery_app
+from pushtasks.errors import InvalidSettings
 
 
 def main() -> None:
     """Run the worker until it is told to stop, or nobody is left to tell."""
     order = json.loads(sys.stdin.readline())
     settings = GaplessSettings.model_validate(order["settings"])
-    celery_app = own_celery_app(settings, order["redis_url"])
+    try:
+        celery_app = own_celery_app(settings, order["redis_url"])
+    except InvalidSettings as error:  # they were right when the relay began
+        raise SystemExit(f"pushtasks: {error}") from None
     threading.Thread(target=_end_with_starter, daemon=True).start()
     alone = ["--without-gossip", "--without-mingle"]
     name = ["--hostname", f"relay-{os.getpid()}@%h"]
