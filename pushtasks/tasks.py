@@ -93,7 +93,7 @@ def send_apns_many(
     Args:
         tokens: Device tokens; or `[token, {overrides}]` pairs, which say for one device what
             `payload`, `topic`, `push_type`, `priority`, `expiration`, `collapse_id` or `apns_id`
-            is instead.
+            is instead; and perhaps an `identifier`, by which results, news and logs name it.
         payload: As of `send_apns`, and so are the other arguments.
         app: The app in the settings.
         topic: Bundle id, instead of the app's own.
