@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 from celery import Celery
 
@@ -68,6 +68,10 @@ class PretendApns:
         """Keep pushes, and return the answers."""
         return [self._keep(self._kept(push)) for push in pushes]
 
+    def channels(self, _bundle_id: str | None = None) -> NoReturn:
+        """Refuse: there are no channels to look at."""
+        raise NotImplementedError("an outbox has no broadcast channels: use push_emulator")
+
     def _kept(self, push: Push) -> Kept:
         notification = push.notification
         more = {
@@ -125,7 +129,8 @@ class PretendFcm:
 
         def made(target: object) -> dict[str, Any]:
             form.push(message, target)
-            return dict(message.fields)
+            fields: dict[str, Any] = json.loads(json.dumps(dict(message.fields)))
+            return fields
 
         return made
 

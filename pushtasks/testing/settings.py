@@ -22,20 +22,21 @@ TOPIC: Final = "com.example.app"
 #: By provider and protocol: what stands instead.
 Instead = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
-#: Enough to be valid; nothing ever opens it.
+#: Enough to be valid. Nothing ever opens it, and where nobody listens nothing is sent.
+_NOBODY: Final = "127.0.0.1:1"
 NOWHERE: Final[Instead] = MappingProxyType(
     {
         "apns": {
             "http2": {"key": "none.p8", "key_id": "OUTBOX0000", "team_id": "OUTBOX0000"},
             "binary": {
                 "certificate": "none.pem",
-                "gateway": "gateway.invalid:2195",
-                "feedback": "gateway.invalid:2196",
+                "gateway": _NOBODY,
+                "feedback": _NOBODY,
             },
         },
         "gcm": {
             "v1": {"credentials": "none.json"},
-            "legacy": {"api_key": "none", "server": "https://relay.invalid/gcm/send"},
+            "legacy": {"api_key": "none", "server": f"http://{_NOBODY}/gcm/send"},
         },
     }
 )

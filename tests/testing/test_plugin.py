@@ -251,6 +251,49 @@ def test_it_works_with_a_django_project(pytester, run, monkeypatch):
     run().assert_outcomes(passed=1)
 
 
+def test_it_works_with_a_flask_app(pytester, run):
+    pytester.makepyfile(
+        flask_shop="""
+        from flask import Flask, current_app, request
+
+        from pushtasks.adapters.flask import PushTasks
+        from shop import order_shipped
+
+        push, gone = PushTasks(), []
+
+        @push.token_expired
+        def forget(entry):
+            gone.append((current_app.name, entry.token))
+
+        def create_app():
+            app = Flask(__name__)
+            app.config["PUSHTASKS_BROKER_URL"] = "redis://127.0.0.1:1/0"
+            app.config["PUSHTASKS"] = {"apns": {"default": {
+                "topic": "com.shop.app", "key": "none", "key_id": "ABC1234567",
+                "team_id": "TEAM123456",
+            }}}
+            push.init_app(app)
+            app.add_url_rule("/ship", view_func=lambda: order_shipped(request.args["token"]).id)
+            return app
+        """,
+        test_flask="""
+        from flask_shop import create_app, gone
+
+        def test_a_view_pushes(push_outbox):
+            push_outbox.reject("ab", "Unregistered")
+            create_app().test_client().get("/ship?token=ab")
+            assert [push.topic for push in push_outbox] == ["com.shop.app"]
+            assert gone == [("flask_shop", "ab")]
+
+        def test_a_view_reaches_the_provider(push_emulator):
+            create_app().test_client().get("/ship?token=ab")
+            assert push_emulator.received()[0].headers["apns-topic"] == "com.shop.app"
+        """,
+    )
+
+    run().assert_outcomes(passed=2)
+
+
 def test_it_works_in_a_unittest_without_fixtures(pytester, run):
     pytester.makepyfile(
         """

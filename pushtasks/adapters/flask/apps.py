@@ -121,7 +121,7 @@ def _give_settings(celery_app: Celery, settings: FlaskSettings) -> None:
             f"Celery app {celery_app.main!r} has other settings of pushtasks already: give each"
             " Flask app a Celery app of its own, and write them in one place"
         )
-    if values:
+    if values and not known:
         celery_app.conf.pushtasks = values
 
 
