@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from weakref import ref
 
 from celery import Celery, states
 from celery.backends.base import DisabledBackend
@@ -47,7 +48,9 @@ class Collector:
         with self._lock:
             if self._process != os.getpid():
                 self._process = os.getpid()
-                threading.Thread(target=self._work, name="gocm", daemon=True).start()
+                threading.Thread(
+                    target=_work, args=(ref(self), self._stopping), name="gocm", daemon=True
+                ).start()
 
     def stop(self) -> None:
         """Stop soon."""
@@ -72,16 +75,6 @@ class Collector:
                 break
         return looked
 
-    def _work(self) -> None:
-        pause = LOOK
-        while not self._stopping.wait(pause):
-            try:
-                pause = LOOK if self.sweep(LOOK_AFTER_FAILURE) else LOOK_WHEN_IDLE
-            except Exception as error:  # noqa: BLE001, of whatever result backend
-                if pause != LOOK_AFTER_FAILURE:  # told once
-                    logger.warning("/gcm/report lags behind: %s: %s", type(error).__name__, error)
-                pause = LOOK_AFTER_FAILURE
-
     def _look(self, pending: Pending) -> None:
         backend: Any = self._celery_app.backend
         meta = backend.get_task_meta(pending.task_id, cache=False)
@@ -90,6 +83,22 @@ class Collector:
             ending = Ending(failures=1)
         if ending is not None:
             self._ledger.settle(pending, ending)
+
+
+def _work(collector: "ref[Collector]", stopping: threading.Event) -> None:
+    """Sweep every now and then, until it is stopped or nobody has it any more."""
+    pause = LOOK
+    while not stopping.wait(pause):
+        found = collector()
+        if found is None:
+            return
+        try:
+            pause = LOOK if found.sweep(LOOK_AFTER_FAILURE) else LOOK_WHEN_IDLE
+        except Exception as error:  # noqa: BLE001, of whatever result backend
+            if pause != LOOK_AFTER_FAILURE:  # told once
+                logger.warning("/gcm/report lags behind: %s: %s", type(error).__name__, error)
+            pause = LOOK_AFTER_FAILURE
+        del found
 
 
 def keeps_results(celery_app: Celery) -> bool:

@@ -68,18 +68,23 @@ def settle(scaffold: Scaffold) -> None:
 
 def answer(problem: Problem) -> Response:
     """Return the response to a request that has a problem."""
-    document = {
-        "type": "about:blank",
-        "title": problem.status.phrase,
-        "status": problem.status.value,
-        "detail": problem.detail,
-        **problem.members,
-    }
+    document = problem_of(problem.status, problem.detail, **problem.members)
     if _is_api():
         body, kind = json.dumps(document), PROBLEM_JSON
     else:
         body, kind = f"{problem.detail}\n", "text/plain; charset=utf-8"
     return Response(body, problem.status, problem.headers, content_type=kind)
+
+
+def problem_of(status: HTTPStatus, detail: str, **members: Any) -> dict[str, Any]:
+    """Return a problem as JSON."""
+    return {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        **members,
+    }
 
 
 def _is_api() -> bool:

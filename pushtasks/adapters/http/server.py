@@ -5,12 +5,14 @@ its headers, that an upload without a key is refused.
 """
 
 import errno
+import json
 import socket
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import copy
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +20,11 @@ from waitress import create_server, wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer
+from waitress.utilities import Error
 from werkzeug.datastructures import Authorization
 
 from pushtasks.adapters.http.access import presented_key
+from pushtasks.adapters.http.problems import API_PREFIX, PROBLEM_JSON, problem_of
 from pushtasks.adapters.http.state import Service
 
 #: Connections that wait to be accepted, and those that are open at the most.
@@ -124,12 +128,34 @@ def run(
         wasyncore.close_all(connections)
 
 
+class Refusal(Error):  # type: ignore[misc]
+    """What waitress itself answers, before any application is asked, as a problem."""
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(error.body)
+        self.code, self.reason = error.code, error.reason
+
+    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:  # noqa: ARG002
+        """Return status, headers and body."""
+        problem = problem_of(HTTPStatus(self.code), f"refused before it was read: {self.body}")
+        headers = [("Content-Type", PROBLEM_JSON)]
+        return f"{self.code} {self.reason}", headers, json.dumps(problem).encode()
+
+
 def _channel_class(service: Service) -> type[HTTPChannel]:
     """Return channels that take long bodies from those only who may send them."""
     keys, limit = service.options.api_keys, service.options.upload_limit + 1
 
     class Parser(HTTPRequestParser):  # type: ignore[misc]
         adj: Any
+        error: Any = None
+        path = ""
+
+        def received(self, data: bytes) -> int:
+            taken: int = super().received(data)
+            if self.error is not None and self.path.startswith(f"{API_PREFIX}/"):
+                self.error = Refusal(self.error)
+            return taken
 
         def parse_header(self, header_plus: bytes) -> None:
             super().parse_header(header_plus)

@@ -36,4 +36,7 @@ def make_app(environ: Mapping[str, str] = os.environ) -> Flask:
     return create_app(celery_app, options)
 
 
-app: Final = make_app()
+try:
+    app: Final = make_app()
+except InvalidSettings as wrong:  # to be read by whoever starts the server
+    raise SystemExit(f"pushtasks: {wrong}") from None

@@ -1,6 +1,7 @@
 """`pushtasks serve`, as a process: where it listens, for whom, and how it ends."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -186,9 +187,12 @@ def upload(url, size, **headers):
     for name, value in {"Content-Length": str(size), **headers}.items():
         connection.putheader(name, value)
     connection.endheaders()
-    status = connection.getresponse().status
+    answer = connection.getresponse()
+    problem = json.load(answer)
     connection.close()
-    return status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert problem["status"] == answer.status
+    return answer.status
 
 
 def test_only_who_has_a_key_may_upload_much(serve):
@@ -274,5 +278,6 @@ def test_gunicorns_way_wants_keys_or_a_word(broker):
         check=False,
     )
 
-    assert "PUSHTASKS_SERVE_KEYS: not set" in without.stderr
+    assert without.stderr.startswith("pushtasks: PUSHTASKS_SERVE_KEYS: not set")
+    assert without.stderr.count("\n") == 1
     assert with_keys.stdout == "pushtasks\n"

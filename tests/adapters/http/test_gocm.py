@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 
 from pushtasks.adapters.http import collecting, ledger
-from pushtasks.adapters.http.collecting import ending_of
+from pushtasks.adapters.http.collecting import Collector, ending_of
 from pushtasks.adapters.http.ledger import Ending, Ledger
 from pushtasks.errors import PushNotSent
 
@@ -211,6 +211,18 @@ def test_what_one_process_has_left_another_takes_up(celery_app, make_app):
     wait_for_none_pending(client)
 
     assert client.get("/gcm/report/notregistered").json == {"tokens": ["dead"]}
+
+
+def test_a_collector_ends_with_its_application(celery_app, wait_for):
+    collector = Collector(celery_app, Ledger(celery_app, "default"))
+    before = threading.active_count()
+    collector.start()
+    collector.start()
+    assert threading.active_count() == before + 1
+
+    del collector
+
+    wait_for(lambda: threading.active_count() == before)
 
 
 def test_two_apps_have_two_reports(celery_app):
