@@ -495,6 +495,8 @@ def test_nothing_is_served_and_logs_are_text_unless_it_is_asked_for():
         ("127.0.0.1:9540", [("127.0.0.1", 9540)]),
         ("localhost:0", [("localhost", 0)]),
         ("[::1]:9540-9541", [("::1", 9540), ("::1", 9541)]),
+        ("9540-9541", [("127.0.0.1", 9540), ("127.0.0.1", 9541)]),
+        ("0", [("127.0.0.1", 0)]),
     ],
 )
 def test_metrics_are_served_at_the_addresses_that_are_set(listen, addresses):
@@ -503,11 +505,19 @@ def test_metrics_are_served_at_the_addresses_that_are_set(listen, addresses):
     assert settings.metrics.addresses == addresses
 
 
+def test_a_port_alone_is_on_loopback():
+    settings = load_settings({"metrics": {"listen": 9540}}, environ={})
+
+    assert settings.metrics.addresses == [("127.0.0.1", 9540)]
+
+
 @pytest.mark.parametrize(
     ("table", "values", "line"),
     [
-        ("metrics", {"listen": "9540"}, "metrics.listen: '9540' is wrong, it must be host:port"),
-        ("metrics", {"listen": "::1:9540"}, "must be host:port or host:first-last"),
+        ("metrics", {"listen": "here"}, "metrics.listen: 'here' is wrong, it must be host:port"),
+        ("metrics", {"listen": "::1:9540"}, "must be host:port, host:first-last or a port"),
+        ("metrics", {"listen": True}, "must be host:port, host:first-last or a port"),
+        ("metrics", {"listen": ["h:1"]}, "must be host:port, host:first-last or a port"),
         ("metrics", {"listen": "h:9549-9540"}, "must end with a port up to 65535"),
         ("metrics", {"listen": "h:1-9999"}, "or up to 1000 of them"),
         ("metrics", {"listen": "h:70000"}, "must end with a port up to 65535"),

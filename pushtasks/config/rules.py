@@ -38,9 +38,11 @@ _WITHOUT_HTTP2: Final = frozenset({"binary", "legacy"})
 _OF_HTTP2: Final = frozenset({"connections", "streams"})
 
 _LISTEN: Final = re.compile(
-    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[\w.-]+)):(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?",
+    r"(?:(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[\w.-]+)):)?"
+    r"(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?",
     re.ASCII,
 )
+_LOOPBACK: Final = "127.0.0.1"
 _LAST_PORT: Final = 65_535
 #: Ports of a range to listen on.
 _MOST_PORTS: Final = 1000
@@ -110,11 +112,15 @@ def check_address(address: str | None) -> str | None:
     return address
 
 
-def check_listen(address: str | None) -> str | None:
-    """Take `host:port` or `host:first-last`, with brackets around an IPv6 address."""
-    if address is not None:
-        listen_parts(address)
-    return address
+def check_listen(address: Any) -> str | None:
+    """Take `host:port` or `host:first-last`, IPv6 in brackets; the port alone means loopback."""
+    if address is None:
+        return None
+    text = str(address) if type(address) is int else address
+    if not isinstance(text, str):
+        raise ValueError("must be host:port, host:first-last or a port")  # noqa: TRY004
+    listen_parts(text)
+    return text
 
 
 def listen_parts(address: str) -> tuple[str, range]:
@@ -125,12 +131,12 @@ def listen_parts(address: str) -> tuple[str, range]:
     """
     match = _LISTEN.fullmatch(address)
     if match is None:
-        raise ValueError("must be host:port or host:first-last")
+        raise ValueError("must be host:port, host:first-last or a port")
     first = int(match["first"])
     last = int(match["last"] or first)
     if not (first <= last <= _LAST_PORT and last - first < _MOST_PORTS):
         raise ValueError(f"must end with a port up to {_LAST_PORT}, or up to {_MOST_PORTS} of them")
-    return match["ipv6"] or match["host"], range(first, last + 1)
+    return match["ipv6"] or match["host"] or _LOOPBACK, range(first, last + 1)
 
 
 def check_time_of_day(text: str) -> str:

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from pushtasks.config.rules import check_listen, listen_parts
 
-Listen = Annotated[str | None, AfterValidator(check_listen)]
+Listen = Annotated[str | None, BeforeValidator(check_listen)]
 
 
 class MetricsSettings(BaseModel):
