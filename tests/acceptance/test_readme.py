@@ -59,4 +59,5 @@ def test_the_fixture_and_the_test_that_the_readme_shows_work_in_pytest(tmp_path)
         check=False,
     )
 
-    assert "1 passed" in ran.stdout, ran.stdout
+    assert ran.returncode == 0, ran.stdout
+    assert " passed" in ran.stdout

@@ -30,13 +30,19 @@ def test_the_push_arrives(push_emulator):
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    """(arguments) → pytest on the files of the test, in a process without settings of ours."""
+    """(arguments) → pytest on the files of the test, in a process without settings of ours.
+
+    No plugin is loaded but ours, since many take seconds; `installed=True` loads all, as usual.
+    """
     for name in ("PUSHTASKS_CONFIG", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE"):
         monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(shop=SHOP)
     pytester.makeini("[pytest]\npythonpath = .\n")
 
-    def begin(*arguments):
+    def begin(*arguments, installed=False):
+        if not installed:
+            monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+            arguments = ("-p", "pushtasks.testing.plugin", *arguments)
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
 
     return begin
@@ -45,17 +51,16 @@ def run(pytester, monkeypatch):
 def test_a_test_sends_and_asserts_in_five_lines(pytester, run):
     pytester.makepyfile(test_outbox=OUTBOX, test_emulator=EMULATOR)
 
-    run().assert_outcomes(passed=2)
+    run(installed=True).assert_outcomes(passed=2)
 
 
 def test_it_works_in_several_processes(pytester, run):
     pytester.makepyfile(test_outbox=OUTBOX, test_emulator=EMULATOR, test_more=EMULATOR)
 
-    run("-n", "2").assert_outcomes(passed=3)
+    run("-p", "xdist", "-n", "2").assert_outcomes(passed=3)
 
 
-def test_nothing_is_imported_before_it_is_used(pytester, run, monkeypatch):
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+def test_nothing_is_imported_before_it_is_used(pytester, run):
     pytester.makepyfile(
         """
         import sys
@@ -70,13 +75,13 @@ def test_nothing_is_imported_before_it_is_used(pytester, run, monkeypatch):
         """
     )
 
-    run("-p", "pushtasks.testing.plugin").assert_outcomes(passed=1)
+    run().assert_outcomes(passed=1)
 
 
 def test_it_can_be_switched_off(pytester, run):
     pytester.makepyfile(test_outbox=OUTBOX)
 
-    result = run("-p", "no:pushtasks")
+    result = run("-p", "no:pushtasks", installed=True)
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'push_outbox' not found*"])
@@ -189,18 +194,16 @@ def test_it_works_with_the_worker_of_celerys_own_plugin(pytester, run):
             assert type(task).__name__ == "AsyncResult"
             assert task.get(timeout=10)["outcome"] == "accepted"
             assert len(push_emulator.wait_for(1)) == 1
-
-        def test_fanout(celery_app, celery_worker, push_emulator):
             started = fanout.start("apns", ["ab", "cd"], "Hi", chunk=1)
             assert fanout.wait(started.id, timeout=10).accepted == 2
 
-        def test_outbox(celery_app, celery_worker, push_outbox):
+        def test_outbox(celery_app, push_outbox):
             send_apns.delay("ab", "Hi")
             assert len(push_outbox) == 1
         """
     )
 
-    run().assert_outcomes(passed=3)
+    run().assert_outcomes(passed=2)
 
 
 def test_it_works_with_a_django_project(pytester, run, monkeypatch):
