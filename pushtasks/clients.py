@@ -85,7 +85,8 @@ def apns_client(
 
     def make() -> ApnsClient | GatewayClient:
         with _naming(f"apns.{name}"):
-            return _makers.apns(celery_app, app, environment)
+            client: ApnsClient | GatewayClient = _makers.apns(celery_app, app, environment)
+            return client
 
     return _current().client((id(celery_app), "apns", name, environment), make)
 
@@ -101,7 +102,8 @@ def fcm_client(celery_app: Celery, name: str) -> FcmClient | LegacyClient:
 
     def make() -> FcmClient | LegacyClient:
         with _naming(f"gcm.{name}"):
-            return _makers.fcm(app)
+            client: FcmClient | LegacyClient = _makers.fcm(app)
+            return client
 
     return _current().client((id(celery_app), "gcm", name), make)
 

@@ -1,4 +1,4 @@
-"""The README names all that there is, and nothing that there is not."""
+"""The README and the pages beside it name all that there is, and nothing that there is not."""
 
 import os
 import re
@@ -13,19 +13,32 @@ from pushtasks.adapters.cli import main
 from pushtasks.config import ApnsApp, FeedbackSettings, GcmApp, load_settings
 from pushtasks.config.apps import WrittenSettings
 from pushtasks.config.sources import CELERY_VARIABLES, FILE_VARIABLE
+from pushtasks.config.watching import LogSettings, MetricsSettings
 from pushtasks.emulator import behaviour, faults, traffic
 from pushtasks.gathering import Listing, Summary
 from pushtasks.results import APNS, Action, Outcome, Result
 from pushtasks.wire import apns_binary, apns_http2, fcm, gcm
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+README = PAGES[0].read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A command line, in a block of code or between backticks.
 COMMAND = re.compile(r"^    (?:\w+=\S+ )*(pushtasks .+)$|`(pushtasks [^`]+)`", re.MULTILINE)
 
 
-def blocks(language):
-    return [text for name, text in BLOCK.findall(README) if name == language]
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
+def anchors(page):
+    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
+
+
+def blocks(language, pages=PAGES[:1]):
+    found = [block for page in pages for block in BLOCK.findall(text_of(page))]
+    return [text for name, text in found if name == language]
 
 
 def section(title):
@@ -42,7 +55,8 @@ def rows(text):
 
 
 def command_lines():
-    return sorted({whole or quoted for whole, quoted in COMMAND.findall(README)})
+    found = [line for page in PAGES for line in COMMAND.findall(text_of(page))]
+    return sorted({whole or quoted for whole, quoted in found})
 
 
 def leaves(command, path=()):
@@ -61,7 +75,9 @@ def described_settings(*models):
     return fields - {"name"}
 
 
-@pytest.mark.parametrize("model", [ApnsApp, GcmApp, FeedbackSettings, WrittenSettings])
+@pytest.mark.parametrize(
+    "model", [ApnsApp, GcmApp, FeedbackSettings, LogSettings, MetricsSettings, WrittenSettings]
+)
 def test_every_setting_has_a_row(model):
     assert described_settings(model) <= rows(section("Settings")).keys()
 
@@ -98,7 +114,7 @@ def test_no_other_variable_is_named():
             )
 
 
-@pytest.mark.parametrize("toml", blocks("toml"))
+@pytest.mark.parametrize("toml", blocks("toml", PAGES))
 def test_an_example_of_settings_loads(toml, tmp_path):
     (tmp_path / "pushtasks.toml").write_text(toml, encoding="utf-8")
 
@@ -226,16 +242,12 @@ def test_control_calls_and_faults_are_listed():
     assert set(faults.SERVICES) <= words
 
 
-def test_links_within_the_page_lead_somewhere():
-    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
-
-    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
-
-
-def test_files_that_are_linked_exist():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (Path(__file__).parents[1] / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for file, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", text_of(page)):
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target), anchor
 
 
 def test_files_that_the_layout_names_exist():
@@ -245,7 +257,7 @@ def test_files_that_the_layout_names_exist():
 
 
 def test_examples_are_short():
-    for example in blocks("python"):
+    for example in blocks("python", PAGES):
         assert len(example.splitlines()) <= 12, example
 
 
