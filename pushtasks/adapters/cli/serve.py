@@ -17,7 +17,7 @@ import click
 from pushtasks.adapters.cli.lazy import WrongUse
 from pushtasks.adapters.cli.options import as_json
 from pushtasks.adapters.cli.output import print_json, warn
-from pushtasks.adapters.cli.stopping import stoppable
+from pushtasks.adapters.cli.stopping import ends_well
 
 if TYPE_CHECKING:
     from pushtasks.adapters.http import Options
@@ -194,7 +194,7 @@ def _serve(place: Place, options: "Options", threads: int, *, as_json: bool) -> 
     _see_settings(current_settings(celery_app), options.gcm_app)
     application = create_app(celery_app, options)
     service = application.extensions[EXTENSION]
-    with stoppable(), _bound(place) as sockets:
+    with ends_well(), _bound(place) as sockets:
         _announce(place.url_of(sockets[0]), as_json=as_json)
         service.collector.start()
         run(application, sockets, service=service, threads=threads)

@@ -1,23 +1,13 @@
 """What operators and their programs ask: does it live, can it work, what has it done."""
 
-import logging
-import threading
-from collections.abc import Callable
 from http import HTTPStatus
 from importlib.util import find_spec
-from typing import Any, Final
 
-from celery import Celery
 from flask import Response, jsonify
 
 from pushtasks.adapters.http.openapi import document
 from pushtasks.adapters.http.problems import Problem
-from pushtasks.adapters.http.state import Service, current_service
-
-logger = logging.getLogger(__name__)
-
-#: Seconds that broker and Redis have to answer, together.
-PATIENCE: Final = 2.0
+from pushtasks.adapters.http.state import current_service
 
 
 def healthz() -> Response:
@@ -27,9 +17,7 @@ def healthz() -> Response:
 
 def readyz() -> Response:
     """Tell whether broker and Redis answer."""
-    service = current_service()
-    checks = {"broker": lambda: _ask_broker(service.celery_app), "store": lambda: _ask(service)}
-    found = _ask_all(checks)
+    found = current_service().readiness.found()
     is_ready = all(found.values())
     words = {name: "ok" if answers else "unreachable" for name, answers in found.items()}
     answer = jsonify({"status": "ready" if is_ready else "unready", **words})
@@ -58,37 +46,3 @@ def metrics() -> Response:
 def openapi() -> Response:
     """Return the description of all this for programs."""
     return jsonify(document())
-
-
-def _ask_all(checks: dict[str, Callable[[], None]]) -> dict[str, bool]:
-    """Make checks side by side; those that raise, or take too long, have failed."""
-    found = dict.fromkeys(checks, False)
-
-    def check(name: str) -> None:
-        try:
-            checks[name]()
-            found[name] = True
-        except Exception as error:  # noqa: BLE001, of whatever transport
-            logger.warning("not ready: %s: %s", name, error)
-
-    threads = [threading.Thread(target=check, args=(name,), daemon=True) for name in checks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE / len(threads))
-    return dict(found)
-
-
-def _ask_broker(celery_app: Celery) -> None:
-    connection: Any = celery_app.connection_for_write()
-    connection.transport_options = {
-        **(connection.transport_options or {}),
-        "socket_connect_timeout": PATIENCE,
-        "socket_timeout": PATIENCE,
-    }
-    with connection:
-        connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
-
-
-def _ask(service: Service) -> None:
-    service.store().cursor("readyz")

@@ -22,6 +22,7 @@ from pushtasks.adapters.http.collecting import Collector, keeps_results
 from pushtasks.adapters.http.keys import ApiKeys
 from pushtasks.adapters.http.ledger import Ledger
 from pushtasks.adapters.http.rates import Limiter
+from pushtasks.adapters.http.readiness import Readiness
 from pushtasks.config import Settings, current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.store import Store, current_store
@@ -62,6 +63,7 @@ class Service:
     ledger: Ledger
     collector: Collector
     limiter: Limiter
+    readiness: Readiness
     #: Who holds one publishes a fan-out.
     uploads: threading.BoundedSemaphore
     #: Set when the server is to end: a fan-out that is being published stops where it is.
@@ -77,6 +79,7 @@ class Service:
             ledger,
             Collector(celery_app, ledger),
             Limiter(options.rate),
+            Readiness(celery_app),
             threading.BoundedSemaphore(options.uploads),
             threading.Event(),
         )

