@@ -7,6 +7,7 @@ PUSHTASKS_SERVE_WITHOUT_KEYS=1 from somebody who sees to it that nobody else can
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +18,9 @@ from pushtasks.adapters.http.publishing import bound_waiting
 from pushtasks.adapters.http.settings import KEYS, OPEN, options_from
 from pushtasks.errors import InvalidSettings
 from pushtasks.host import current_app
+
+#: The status by which gunicorn sees that to start another worker is of no use.
+BOOT_ERROR: Final = 3
 
 
 def make_app(environ: Mapping[str, str] = os.environ) -> Flask:
@@ -39,4 +43,5 @@ def make_app(environ: Mapping[str, str] = os.environ) -> Flask:
 try:
     app: Final = make_app()
 except InvalidSettings as wrong:  # to be read by whoever starts the server
-    raise SystemExit(f"pushtasks: {wrong}") from None
+    sys.stderr.write(f"pushtasks: {wrong}\n")
+    raise SystemExit(BOOT_ERROR) from None
