@@ -93,12 +93,36 @@ def _carry_out(celery_app: Celery, given: Mapping[str, Any], *, is_ours: bool) -
             " set task_always_eager in this test"
         )
     args, kwargs = _transported(task, given)
+    if not is_ours:
+        return _carry_on(task, task_id, args, kwargs, given)
     options = {
         key: value for key, value in given.items() if value is not None and key not in _NOT_OPTIONS
     }
-    token = _current.set(Call(name, task_id, options) if is_ours else None)
-    try:
+    with _calling(Call(name, task_id, options)):
         return _traced(task, task_id, args, kwargs, given)
+
+
+def _carry_on(
+    task: Any, task_id: str, args: Any, kwargs: Any, given: Mapping[str, Any]
+) -> "EagerResult[Any]":
+    """Run a task of the host's that follows a push, and what follows it; not what it calls."""
+    with _calling(None):
+        result = _traced(task, task_id, args, kwargs, {**given, "link": None, "chain": None})
+    if result.state != states.SUCCESS:
+        return result
+    for callback in _listed(given.get("link")) or ():
+        task.app.signature(callback).apply_async((result.result,))
+    chain = given.get("chain")
+    if chain:
+        task.app.signature(chain[-1]).apply_async((result.result,), chain=chain[:-1])
+    return result
+
+
+@contextmanager
+def _calling(call: Call | None) -> Iterator[None]:
+    token = _current.set(call)
+    try:
+        yield
     finally:
         _current.reset(token)
 

@@ -197,11 +197,14 @@ def test_callbacks_and_the_rest_of_a_chain_run_here_too(push_outbox, host):
     def note(result):
         heard.append(result["outcome"])
 
-    note = own_task(host, note)
+    def pass_on(result):
+        return result
+
+    note, pass_on = own_task(host, note), own_task(host, pass_on)
     push_outbox.reject(OTHER, "Unregistered")
 
     send_apns.apply_async((DEVICE, "Hi"), link=note.s())
-    chain(send_apns.si(OTHER, "Hi"), note.s()).delay()
+    chain(send_apns.si(OTHER, "Hi"), pass_on.s(), pass_on.s(), note.s()).delay()
     chain(send_apns.si(DEVICE, "one"), send_apns.si(DEVICE, "two")).delay()
 
     assert heard == ["accepted", "rejected"]
@@ -399,7 +402,7 @@ def test_a_mixed_fan_out_with_a_key_is_sent_once(push_outbox):
 def test_a_fan_out_of_many_chunks_counts_each_device_once(push_outbox):
     tokens = [f"{number:016x}" for number in range(2500)]
 
-    started = fanout.start("apns", iter(tokens), "Hi")
+    started = fanout.start("apns", iter(tokens), "Hi", chunk=500)
 
     assert (started.accepted, started.chunks_done) == (2500, 5)
     assert [push.token for push in push_outbox] == tokens
