@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from sections import Setting, celery, client, fcm, gateway, latency, memory, overhead
+from sections import Setting, celery, client, fanout, fcm, gateway, latency, memory, overhead
 from sinks import SinkError, emulator, nginx
 from suite.contract import ClientError
 from suite.machine import describe
@@ -26,6 +26,7 @@ COMPARED = {
     "fcm": (fcm.cases, FCM),
     "gateway": (gateway.cases, GATEWAY),
     "latency": (latency.cases, [peer for peer in APNS if peer.name in {BARE, OURS, GO}]),
+    "fanout": (fanout.cases, [peer for peer in APNS if peer.name == BARE]),
     "celery": (celery.cases, [peer for peer in APNS if peer.name in {BARE, OURS}]),
 }
 MEMORY = "memory"

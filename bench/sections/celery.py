@@ -146,7 +146,7 @@ def _contender(one: Worker, task: str, count: int, **named: str) -> Callable[[],
 def _lists(
     setting: Setting, prepared: Prepared, one: Worker, sinks: Mapping[Behaviour, Sink]
 ) -> list[Case]:
-    """Return cases that compare a worker with clients on their own: lists; later, fan-out too."""
+    """Return cases that compare a worker with clients on their own, by lists."""
     count = max(LISTS, setting.pushes // LIST)
     made = []
     for app, behaviour, in_flight in (("near", PLAIN, 100), ("far", FAR, 1000)):

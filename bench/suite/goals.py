@@ -40,6 +40,7 @@ _RATIOS: dict[str, Callable[[Outcome, Outcome], float]] = {
 }
 _CLIENT = ("client", "1 connection, 110 bytes", OURS)
 _LISTS = ("celery", "lists of 1,000, 0 ms", f"{OURS} through Celery", BARE)
+_FANOUT = ("fanout", "one worker, 0 ms", f"{OURS} fanout", BARE)
 _THREADS = ("celery", "Redis, threads 64", f"{OURS}, 60 ms", "a task that does nothing")
 _RABBITMQ = ("celery", "RabbitMQ, threads 64", *_THREADS[2:])
 GOALS = (
@@ -47,6 +48,8 @@ GOALS = (
     Goal(*_CLIENT, GO, CPU, 1.0),
     Goal(*_CLIENT, AIOAPNS, CPU, 0.1),
     Goal("fcm", "one message to many", OURS, FIREBASE, RATE, 20),
+    Goal(*_FANOUT, CPU, 1.5),
+    Goal(*_FANOUT, RATE, 0.6),
     Goal(*_LISTS, CPU, 1.5),
     Goal(*_THREADS, RATE, 0.9),
     Goal(*_RABBITMQ, RATE, 0.9),

@@ -59,7 +59,16 @@ class Work:
 class Worker:
     """A worker process and the way to feed it."""
 
-    def __init__(self, name: str, pid: int, app: Celery, results: "Redis[bytes]") -> None:
+    def __init__(
+        self,
+        name: str,
+        pid: int,
+        app: Celery,
+        results: "Redis[bytes]",
+        variables: Mapping[str, str],
+    ) -> None:
+        #: What whoever is to use the same broker and Redis has to have in its environment.
+        self.variables = variables
         self._name = name
         self._pid = pid
         self._app = app
@@ -70,6 +79,15 @@ class Worker:
     def memory(self) -> int:
         """Bytes of resident memory, children included."""
         return memory(self._pid)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time, children included."""
+        return cpu_seconds(self._pid)
+
+    def listen(self, queue: str) -> None:
+        """Have it take tasks of one more queue from now on."""
+        self._app.control.add_consumer(queue, reply=True, destination=[self._name])
 
     def measure(self, work: Work) -> Measured:
         """Let the worker do the work, and return what it took; the first time, it warms up.
@@ -170,7 +188,7 @@ def worker(
     ):
         try:
             _wait_for(app, name, process, log)
-            yield Worker(name, process.pid, app, Redis.from_url(results_url))
+            yield Worker(name, process.pid, app, Redis.from_url(results_url), variables)
         finally:
             process.terminate()
 

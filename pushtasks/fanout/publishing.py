@@ -20,7 +20,7 @@ from pushtasks.results import APNS
 from pushtasks.store.fanout_state import Fanout, Spec, State
 from pushtasks.store.fanouts import Fanouts
 
-CHUNK: Final = 500
+CHUNK: Final = 1000
 #: Seconds between two looks at whether a publisher lives.
 _LOOK: Final = 0.1
 #: Sources that count by the same lines.

@@ -39,7 +39,7 @@ class Spec:
     #: What else is said of all pushes: `topic`, `priority`, `dry_run` and so on.
     options: Mapping[str, Any] = field(default_factory=dict)
     #: Devices of one chunk, up to `CHUNK_LIMIT`.
-    chunk: int = 500
+    chunk: int = 1000
     #: Where the devices come from, as the publisher describes it to itself.
     source: Mapping[str, Any] = field(default_factory=dict)
     #: Chosen by the caller: a second fan-out of the same key is the first one.

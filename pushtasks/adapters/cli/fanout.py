@@ -62,7 +62,7 @@ _starting_options: Final = (
     click.option(
         "--chunk",
         type=click.IntRange(1, 1000),
-        default=500,
+        default=1000,
         show_default=True,
         help="Devices of one task.",
     ),
