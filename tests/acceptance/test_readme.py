@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parents[2] / "README.md"
+TESTING = README.parent / "docs" / "testing.md"
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = re.compile(r"^```text\n(\{'version'.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -41,10 +42,10 @@ def test_the_first_example_prints_the_result_that_the_readme_shows(
 
 
 @pytest.mark.acceptance
-def test_the_fixture_and_the_test_that_the_readme_shows_work_in_pytest(tmp_path):
-    examples = PYTHON.findall(README.read_text(encoding="utf-8"))
-    [fixture] = [example for example in examples if "@pytest.fixture" in example]
-    [test] = [example for example in examples if example.startswith("def test_")]
+@pytest.mark.parametrize("page", [README, TESTING], ids=["README", "testing"])
+def test_the_tests_that_are_shown_work_in_pytest_with_the_fixture_that_is(page, tmp_path):
+    [fixture] = [e for e in PYTHON.findall(TESTING.read_text()) if "@pytest.fixture" in e]
+    [test] = [e for e in PYTHON.findall(page.read_text()) if e.startswith("def test_")]
     (tmp_path / "conftest.py").write_text(fixture, encoding="utf-8")
     importing = "from pushtasks import send_apns\n\n\n"
     (tmp_path / "test_example.py").write_text(importing + test, encoding="utf-8")
