@@ -148,6 +148,10 @@ def test_a_host_may_have_imported_prometheus_before(run):
     assert printed == ["3.0"]
 
 
-@pytest.mark.parametrize(("pid", "is_alive"), [(os.getpid(), True), (1, True), (2**22 + 1, False)])
+@pytest.mark.parametrize(
+    ("pid", "is_alive"),
+    [(os.getpid(), True), (1, True), (2**22 + 1, False)],
+    ids=["own", "init", "none"],  # alike in all processes that run tests
+)
 def test_whether_a_process_lives_is_asked_of_the_kernel(pid, is_alive):
     assert shared._is_alive(pid) is is_alive
