@@ -58,7 +58,11 @@ def apns_devices(
         {**arguments, "topic": arguments.get("topic") or app.topic},
         list_id,
     )
-    return [shared.device(place, entry) for place, entry in entries.items()]
+    device, plain = shared.device, shared.plain_device
+    return [
+        plain(place, entry) if isinstance(entry, str) else device(place, entry)
+        for place, entry in entries.items()
+    ]
 
 
 def fcm_devices(
@@ -119,17 +123,16 @@ class _ApnsList:
     arguments: Arguments
     list_id: str
 
-    def device(self, place: int, entry: Any) -> Device[Any]:
-        if not isinstance(entry, str):
-            return self._own_device(place, entry)
+    def plain_device(self, place: int, token: str) -> Device[Any]:
+        """Return a device that gets what all get."""
         chosen = device_apns_id(self.list_id, place)
         try:
-            push = self.client.push(device_token(entry), self.notification, chosen)
+            push = self.client.push(device_token(token), self.notification, chosen)
         except InvalidPush as error:
-            return Device(place, entry, error)
-        return Device(place, entry, push)
+            return Device(place, token, error)
+        return Device(place, token, push)
 
-    def _own_device(self, place: int, entry: Any) -> Device[Any]:
+    def device(self, place: int, entry: Any) -> Device[Any]:
         """Return a device whose entry is a pair: some of it may hold for this one alone."""
         token, notification = entry, self.notification
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pushtasks.apns import http2
 from pushtasks.apns.auth import ProviderToken
@@ -15,10 +15,14 @@ from pushtasks.keyfiles import read_key_material
 from pushtasks.net.http import Answer, Request, Response
 from pushtasks.net.multiplexer import NOT_YET, Multiplexer
 from pushtasks.net.origin import Origin
+from pushtasks.net.transfer import ACCEPTED
 from pushtasks.net.watch import Tell, Watch
 from pushtasks.results import APNS, Verdict
 from pushtasks.retries import Before, rule_for
 from pushtasks.wire import apns_http2 as wire
+
+#: Of any push of a list: to make one for each costs as much as to check its device token.
+_ACCEPTED: Final = Verdict(ACCEPTED.status)
 
 
 class Push(NamedTuple):
@@ -54,7 +58,7 @@ class ApnsClient:
         self,
         pushes: Sequence[Push],
         *,
-        is_list: bool = False,  # noqa: ARG002
+        is_list: bool = False,
         watch: Tell | None = None,
     ) -> list[Verdict]:
         """Send pushes and wait for what becomes of them, in the same order.
@@ -64,7 +68,7 @@ class ApnsClient:
 
         Args:
             pushes: As `push` makes them.
-            is_list: Makes no difference here: every push is answered.
+            is_list: Nobody asks for the id of a push that was accepted: it is left out.
             watch: Is told, while it waits, which pushes have been accepted by now.
         """
         authorization = self._authorization()
@@ -73,7 +77,10 @@ class ApnsClient:
         if watch:
             look = Watch(lambda i, answer: _verdict(answer, pushes[i]), watch, NOT_YET)
         answers = self._multiplexer.exchange(self.origin, requests, self._app.timeout, look)
-        verdicts = [_verdict(answer, push) for answer, push in zip(answers, pushes, strict=True)]
+        verdicts = [
+            _ACCEPTED if is_list and answer is ACCEPTED else _verdict(answer, push)
+            for answer, push in zip(answers, pushes, strict=True)
+        ]
         self._heed(verdicts, authorization)
         return verdicts
 

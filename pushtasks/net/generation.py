@@ -179,26 +179,26 @@ class Generation:
         self, curls: list[pycurl.Curl], now: float, ended: list[tuple[Job, Answer | None]]
     ) -> None:
         """Take answers that came together, and learn once from all of them: it costs less."""
-        busy, remove = self._busy, self._multi.remove_handle
-        first, last, accepted = now, 0.0, 0
+        busy, remove, free = self._busy, self._multi.remove_handle, self._free
+        started: list[float] = []
+        accepted: list[float] = []
         for curl in curls:
             transfer = busy.pop(curl)
             answer = transfer.response()
-            started = transfer.started
-            first = min(first, started)
+            started.append(transfer.started)
             if answer.status == OK:
-                accepted += 1
-                last = max(last, started)
+                accepted.append(transfer.started)
             if self._gated:
                 self._open_gate(transfer)
             remove(curl)
-            ended.append((self._free(transfer), answer))
+            ended.append((free(transfer), answer))
         self._heard, self._timed_out = now, False
-        self._patience.note(now - first, len(curls))
+        slowest = now - min(started)
+        self._patience.note(slowest, len(curls))
         if observers.registered:
-            observers.tell(Answers(self.origin.server, len(curls), now - first))
+            observers.tell(Answers(self.origin.server, len(curls), slowest))
         if accepted:
-            self.window.note(now - last, accepted)
+            self.window.note(now - max(accepted), len(accepted))
 
     def opened(self) -> None:
         """Hear from libcurl that there is a new connection: one request, until it has answered."""

@@ -160,7 +160,7 @@ class Transfer:
         """Prepare to send the request of `job`."""
         self.job, self.started = job, now
         self._position, self._refused = 0, False
-        request, timeout, *_ = job
+        request, timeout, _, _, _ = job
         self._limit = request.body_limit
         self._set(pycurl.URL, self._origin.url + request.path)
         try:
