@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
 from flask import Request
+from werkzeug.datastructures import MultiDict
 
 from pushtasks.adapters.http.problems import Problem
 
@@ -39,6 +40,22 @@ def read_json(asking: Request, limit: int) -> Any:
     if len(data) > limit:
         _refuse(limit)
     return parsed(data.decode("utf-8", "replace"), "the body")
+
+
+def read_form(asking: Request, limit: int) -> MultiDict[str, str]:
+    """Return the fields of a form.
+
+    Raises:
+        Problem: 413, also of a body that has not said how long it is.
+    """
+    require_length(asking, limit)
+    asking.max_content_length = limit + 1  # beyond it, a body is cut off without a word
+    asking.max_form_memory_size = limit
+    stream = asking.stream
+    form = asking.form
+    if stream.tell() > limit:
+        _refuse(limit)
+    return form
 
 
 def parsed(text: str, what: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 from kombu.exceptions import OperationalError
 
-from pushtasks.adapters.http.bodies import parsed, require_length
+from pushtasks.adapters.http.bodies import parsed, read_form
 from pushtasks.adapters.http.ledger import Ending, Pending
 from pushtasks.adapters.http.problems import Problem
 from pushtasks.adapters.http.publishing import publish
@@ -51,16 +51,15 @@ def make_blueprint() -> Blueprint:
 def send() -> Response:
     """Send a payload to some devices: form fields `tokens`, repeated, and `payload`, JSON."""
     service = current_service()
-    require_length(request, service.options.body_limit)
-    request.max_form_memory_size = service.options.body_limit
-    tokens = request.form.getlist("tokens") or request.form.getlist("token")
+    form = read_form(request, service.options.body_limit)
+    tokens = form.getlist("tokens") or form.getlist("token")
     if not tokens:
         raise Problem(
             HTTPStatus.BAD_REQUEST,
             "tokens: missing; send the form field once for each registration id (as"
             " application/x-www-form-urlencoded)",
         )
-    _publish(service, tokens, _payload(request.form.get("payload", "")))
+    _publish(service, tokens, _payload(form.get("payload", "")))
     return Response("ok\n", content_type="text/html")
 
 
@@ -71,12 +70,14 @@ def report() -> Response:
 
 def canonical() -> Response:
     """Return replacements of registration ids, and forget them."""
+    _require_reader()
     found = _looked_up(current_service()).ledger.take_canonicals()
     return _answer({"canonical_replacements": found or None})
 
 
 def notregistered() -> Response:
     """Return dead registration ids, and forget them."""
+    _require_reader()
     return _answer({"tokens": _looked_up(current_service()).ledger.take_notregistered() or None})
 
 
@@ -127,8 +128,27 @@ def _withdraw(service: Service, pending: Pending, tokens: int) -> None:
         logger.warning("/gcm/report: %d tokens too many are counted: %s", tokens, error)
 
 
+def _require_reader() -> None:
+    """Refuse HEAD, which would empty a list and show it to nobody.
+
+    Raises:
+        Problem: 405.
+    """
+    if request.method == "HEAD":
+        raise Problem(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            "to read this list empties it: ask by GET",
+            headers={"Allow": "GET"},
+        )
+
+
 def _looked_up(service: Service) -> Service:
-    service.collector.sweep(PATIENCE)
+    try:
+        service.collector.sweep(PATIENCE)
+    except PushError:  # then there is no report, either
+        raise
+    except Exception as error:  # noqa: BLE001, of whatever result backend
+        logger.warning("/gcm/report lags behind: %s: %s", type(error).__name__, error)
     return service
 
 

@@ -1,7 +1,9 @@
 """GoCM's addresses: what is taken, what is refused, and that the reports add up."""
 
+import io
 import json
 import threading
+import time
 
 import pytest
 from celery import Celery
@@ -84,6 +86,23 @@ def test_a_body_of_more_than_the_limit_is_refused(make_app):
     client = make_app(body_limit=1000).test_client()
 
     assert client.post("/gcm/send", data={"tokens": "a" * 2000}).status_code == 413
+
+
+def test_a_body_that_does_not_say_its_length_is_read_up_to_the_limit(make_app):
+    """As gunicorn hands on what comes in chunks."""
+    client = make_app(body_limit=1000).test_client()
+    body = io.BytesIO(b"tokens=a&payload=%7B%7D&more=" + b"y" * 100_000)
+
+    answer = client.post(
+        "/gcm/send",
+        input_stream=body,
+        content_type="application/x-www-form-urlencoded",
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+
+    assert answer.status_code == 413
+    assert body.tell() < 100_000
 
 
 def test_a_broker_that_is_away_is_told_and_the_count_taken_back(make_app, redis_server, free_port):
@@ -201,6 +220,30 @@ def wait_for_none_pending(client):
     while client.get("/gcm/report").json["pending"]:
         assert not deadline.is_set(), "it pends for too long"
     timer.cancel()
+
+
+@pytest.mark.parametrize("name", ["canonical", "notregistered"])
+def test_a_list_is_not_emptied_by_who_does_not_read_it(client, celery_app, name):
+    book = Ledger(celery_app, "default")
+    book.settle(book.note("an-id", 2), Ending(canonicals=[("old", "new")], notregistered=["dead"]))
+
+    answer = client.head(f"/gcm/report/{name}")
+
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+    assert (len(book.take_canonicals()), book.take_notregistered()) == (1, ["dead"])
+
+
+def test_a_report_needs_no_result_backend(make_app, redis_server, free_port):
+    redis_server.flush()
+    backend = f"redis://127.0.0.1:{free_port}/0"
+    app = Celery("host", broker=redis_server.url(0), backend=backend)
+    app.conf.pushtasks = {"redis_url": redis_server.url(1)}
+    Ledger(app, "default").note("an-id", 2)
+    client = make_app(app).test_client()
+
+    time.sleep(ledger.FIRST_LOOK / 1000)
+
+    assert client.get("/gcm/report").json == {**NOTHING, "attempts": 2, "pending": 1}
 
 
 def test_what_one_process_has_left_another_takes_up(celery_app, make_app):

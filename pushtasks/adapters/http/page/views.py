@@ -7,6 +7,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from werkzeug.wrappers import Response as BaseResponse
 
 from pushtasks import fanout
+from pushtasks.adapters.http.bodies import read_form
 from pushtasks.adapters.http.page.model import page_of
 from pushtasks.adapters.http.page.reading import SECRET, read
 from pushtasks.adapters.http.page.seals import cancelling, is_genuine
@@ -48,9 +49,10 @@ def index() -> Response:
 def cancel(id_: str) -> BaseResponse:
     """End a fan-out for good, and show the page again."""
     service = current_service()
+    form = read_form(request, service.options.body_limit)
     try:
         secret = service.store().secret(SECRET)
-        if not is_genuine(request.form.get("seal", ""), secret, cancelling(id_)):
+        if not is_genuine(form.get("seal", ""), secret, cancelling(id_)):
             return _show("This form is not of this page: load it anew, and try again", 403)
         fanout.cancel(id_, celery_app=service.celery_app)
     except InvalidPush as error:
