@@ -1,11 +1,14 @@
 """`/v1/apns`, `/v1/gcm`: pushes as JSON, one or many; `/v1/results`: what became of them."""
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+from celery import Celery
+from celery.exceptions import CeleryError, WorkerLostError
 from flask import Response, jsonify, request, url_for
 from kombu.exceptions import OperationalError
 
@@ -13,14 +16,18 @@ from pushtasks.adapters.http.bodies import read_json
 from pushtasks.adapters.http.problems import Problem, unavailable
 from pushtasks.adapters.http.publishing import publish
 from pushtasks.adapters.http.state import current_service
-from pushtasks.errors import InvalidPush
+from pushtasks.errors import InvalidPush, PushError
 from pushtasks.results import APNS, GCM
+
+logger = logging.getLogger(__name__)
 
 TASK_ID: Final = re.compile("[A-Za-z0-9._-]{1,128}")
 #: Entries of one request.
 ENTRIES: Final = 1000
 #: Errors that a refusal repeats.
 _SHOWN: Final = 3
+#: Exceptions whose words are shown.
+_SHOWN_ERRORS: Final = (PushError, CeleryError, WorkerLostError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +65,20 @@ def result(task_id: str) -> Response:
             "results are not kept where they can be read: set result_backend to a Redis or a"
             " database",
         )
-    backend: Any = service.celery_app.backend
-    meta = backend.get_task_meta(task_id, cache=False)
+    meta = _meta_of(service.celery_app, task_id)
     return jsonify(shown_result(task_id, meta["status"], meta.get("result")))
 
 
 def shown_result(task_id: str, state: str, value: Any) -> dict[str, Any]:
-    """Return a task's state and result as JSON; only results of pushes are shown."""
+    """Return a task's state and result as JSON; only results of pushes are shown.
+
+    Of an exception that is neither ours nor Celery's its kind alone: it may be of a task of the
+    host's, which keeps its results in the same place.
+    """
     shown: dict[str, Any] = {"id": task_id, "state": state, "result": None, "error": None}
     if isinstance(value, BaseException):
-        shown["error"] = {"type": type(value).__name__, "message": str(value)}
+        message = str(value) if isinstance(value, _SHOWN_ERRORS) else ""
+        shown["error"] = {"type": type(value).__name__, "message": message}
     elif isinstance(value, Mapping) and "version" in value:
         shown["result"] = dict(value)
     return shown
@@ -86,6 +97,21 @@ def call_of(provider: str, entry: Any) -> tuple[str, Mapping[str, Any]]:
             raise InvalidPush(f"{name!r} is no argument of a push")
     is_list = provider == APNS and "tokens" in entry
     return f"pushtasks.send_{provider}{'_many' if is_list else ''}", entry
+
+
+def _meta_of(celery_app: Celery, task_id: str) -> Mapping[str, Any]:
+    """Return what the result backend knows of a task.
+
+    Raises:
+        Problem: 503: it does not answer.
+    """
+    backend: Any = celery_app.backend
+    try:
+        meta: Mapping[str, Any] = backend.get_task_meta(task_id, cache=False)
+    except Exception as error:  # noqa: BLE001, of whatever result backend
+        logger.warning("result backend: %s: %s", type(error).__name__, error)
+        raise unavailable("the result backend does not answer at the moment; try again") from None
+    return meta
 
 
 def _send(provider: str) -> Response:

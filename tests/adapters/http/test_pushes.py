@@ -166,6 +166,24 @@ def test_results_of_other_tasks_are_not_shown(client, celery_app):
     assert shown == {"id": "an-id", "state": "SUCCESS", "result": None, "error": None}
 
 
+def test_of_a_failure_of_another_task_only_the_kind_is_shown(client, celery_app):
+    shown = result_of(client, celery_app, ValueError("hunter2 is no password"), "FAILURE")
+
+    assert shown["error"] == {"type": "ValueError", "message": ""}
+
+
+def test_a_result_backend_that_is_away_is_told(make_app, redis_server, free_port):
+    backend = f"redis://127.0.0.1:{free_port}/0"
+    app = Celery("host", broker=redis_server.url(0), backend=backend)
+    app.conf.pushtasks = {}
+
+    answer = make_app(app).test_client().get("/v1/results/an-id")
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+    assert str(free_port) not in answer.text
+
+
 def test_what_is_not_known_pends(client):
     assert client.get("/v1/results/none-such").json["state"] == "PENDING"
 
