@@ -73,15 +73,20 @@ class Flower:
 
     def stop(self):
         self._process.terminate()
-        self._process.wait(TIMEOUT)
-        self._reader.join(TIMEOUT)
+        try:
+            self._process.wait(TIMEOUT)
+        finally:
+            self._process.kill()
+            self._reader.join(TIMEOUT)
 
 
 @pytest.fixture
 def flower(environ, tmp_path):
     flower = Flower(environ, tmp_path)
-    yield flower.wait_until_ready()
-    flower.stop()
+    try:
+        yield flower.wait_until_ready()
+    finally:
+        flower.stop()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The connection to the broker on which a process sends its events."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -48,7 +49,8 @@ class Line:
         if dispatcher:
             dispatcher.close()
         if connection:
-            connection.release()
+            with suppress(Exception):  # it may be broken
+                connection.release()
 
     def _open(self) -> None:
         app = self._celery_app

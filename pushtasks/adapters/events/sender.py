@@ -1,6 +1,7 @@
 """Collects what becomes of pushes, and sends it as events from a thread of its own."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -32,6 +33,11 @@ class Sender(Observer):
         self._celery_app = celery_app
         self._hostname = hostname
         self._switch = switch
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        """Have nothing to tell; so does a process just forked, whatever its parent was about."""
         self._heap = Heap()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -61,9 +67,9 @@ class Sender(Observer):
         with self._lock:
             for event, count in events:
                 self._heap.add(event, count)
-            if self._thread is None or not self._thread.is_alive():  # as in a process just forked
+            if self._thread is None:
                 self._start()
-        self._is_waiting.set()
+            self._is_waiting.set()
 
     def _start(self) -> None:
         self._is_closing.clear()

@@ -110,6 +110,18 @@ def test_a_forked_process_sends_its_own(sender, listener):
     assert [event["pid"] for event in listener.wait_for_pushes(6)] == [os.getpid(), pid]
 
 
+def test_a_fork_at_a_bad_moment_stops_no_push(sender, listener):
+    with sender._lock:
+        pid = os.fork()
+        if not pid:
+            sender.tried(TRIED)
+            sender.close()
+            os._exit(0)
+
+    assert os.waitpid(pid, 0) == (pid, 0)
+    listener.wait_for_pushes(3)
+
+
 def test_a_process_with_nothing_to_tell_keeps_no_connection(sender, listener, monkeypatch):
     monkeypatch.setattr(module, "IDLE", 0.05)
     sender.tried(TRIED)
