@@ -10,11 +10,13 @@ from celery.exceptions import ImproperlyConfigured
 from kombu.exceptions import OperationalError
 
 from pushtasks import redis_urls
+from pushtasks.adapters.limits import broker_limits
 from pushtasks.errors import InvalidSettings
 from pushtasks.store import Store, current_store
 
 #: Seconds.
 CONNECT_TIMEOUT: Final = 3.0
+ANSWER_TIMEOUT: Final = 5.0
 REPLY_TIMEOUT: Final = 1.0
 
 _PASSWORD: Final = re.compile(r"(?<=:)[^:/@]*(?=@)")
@@ -45,7 +47,10 @@ def tasks_waiting(app: Celery, queues: Iterable[str]) -> Mapping[str, int]:
     connection, address = _broker(app)
     with connection:
         _ensure(connection, address)
-        return {queue: _waiting(connection, queue) for queue in queues}
+        try:
+            return {queue: _waiting(connection, queue) for queue in queues}
+        except (OSError, *connection.connection_errors) as error:
+            raise Unreachable(f"{address} does not answer ({_words(error)})") from None
 
 
 def _waiting(connection: Any, queue: str) -> int:
@@ -66,7 +71,7 @@ def _broker(app: Celery) -> tuple[Any, str]:
         ) from None
     connection.transport_options = {
         **(connection.transport_options or {}),
-        "socket_connect_timeout": CONNECT_TIMEOUT,
+        **broker_limits(app, ANSWER_TIMEOUT, CONNECT_TIMEOUT),
     }
     return connection, str(address)
 

@@ -1,23 +1,16 @@
 """The connection to the broker on which a process sends its events."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Any, Final
 
 from celery import Celery
 
 from pushtasks.adapters.events.heap import LIMIT, REASONS_LIMIT, PushEvent, fields_of
+from pushtasks.adapters.limits import broker_limits
 
 #: Seconds that any call to the broker may take.
 TIMEOUT: Final = 5.0
-#: What transports call that, by kombu's name for their kind.
-_TIME_LIMITS: Final[Mapping[str, dict[str, float]]] = MappingProxyType(
-    {
-        "redis": {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT},
-        "amqp": {"read_timeout": TIMEOUT, "write_timeout": TIMEOUT},
-    }
-)
 _GROUP: Final = "push"
 
 
@@ -54,9 +47,8 @@ class Line:
 
     def _open(self) -> None:
         app = self._celery_app
-        kind = app.connection_for_write().transport.driver_type
         self._connection = app.connection_for_write(
-            connect_timeout=TIMEOUT, transport_options=_TIME_LIMITS.get(kind, {})
+            connect_timeout=TIMEOUT, transport_options=broker_limits(app, TIMEOUT)
         )
         # Twice at the most. What would connect by itself later would try for ever.
         self._connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=TIMEOUT)

@@ -8,6 +8,7 @@ from celery import Celery, _state
 from kombu.exceptions import OperationalError
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
+from pushtasks.adapters.limits import broker_limits
 
 _celery_state: Any = _state
 #: A connection that has gone stale is renewed once; who calls by HTTP can try again himself.
@@ -48,8 +49,7 @@ def bound_waiting(celery_app: Celery) -> None:
     _celery_state._set_task_join_will_block(True)  # noqa: SLF001, FBT003, as in Celery's workers
     conf: Any = celery_app.conf
     conf.broker_transport_options = {
-        "socket_connect_timeout": CONNECT_TIMEOUT,
-        "socket_timeout": ANSWER_TIMEOUT,
+        **broker_limits(celery_app, ANSWER_TIMEOUT, CONNECT_TIMEOUT),
         **_RETRY,
         **(conf.broker_transport_options or {}),
     }

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from celery import Celery
 
+from pushtasks.adapters.limits import broker_limits
 from pushtasks.errors import InvalidSettings
 from pushtasks.store import current_store
 
@@ -64,8 +65,7 @@ def _ask_broker(celery_app: Celery) -> None:
     connection: Any = celery_app.connection_for_write()
     connection.transport_options = {
         **(connection.transport_options or {}),
-        "socket_connect_timeout": PATIENCE,
-        "socket_timeout": PATIENCE,
+        **broker_limits(celery_app, PATIENCE),
     }
     with connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)

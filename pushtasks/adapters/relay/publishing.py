@@ -8,6 +8,7 @@ from celery.result import denied_join_result
 from kombu.exceptions import OperationalError
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
+from pushtasks.adapters.limits import broker_limits
 from pushtasks.adapters.relay.entries import Ready, arguments_of
 
 TASK: Final = "pushtasks.send_apns_many"
@@ -25,12 +26,12 @@ class Publisher:
 
         Args:
             celery_app: Whose broker the tasks go to. From now on, nothing that it does in this
-                process waits for a Redis without end.
+                process waits for its broker without end.
             app: The app in the workers' settings.
             window: Tasks that may wait in the broker for a worker.
         """
         options = celery_app.conf.broker_transport_options or {}
-        limits = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+        limits = broker_limits(celery_app, TIMEOUT)
         celery_app.conf.broker_transport_options = {**limits, **options}
         self._celery_app = celery_app
         self._task: Any = celery_app.tasks[TASK]
