@@ -73,6 +73,15 @@ def test_an_instant_among_the_options_comes_back_as_text(fanouts):
     assert fanouts.spec(id_).options == {"expiration": "2026-01-02T00:00:00+00:00"}
 
 
+def test_all_that_are_not_over_are_under_way_however_old(fanouts, client, monkeypatch):
+    monkeypatch.setattr("pushtasks.store.fanouts.PAGE", 2)
+    ids = [fanouts.create(SPEC)[0] for _ in range(5)]
+    fanouts.source_ended(ids[3])
+    client.delete(keys.fanout(ids[2]))
+
+    assert set(fanouts.under_way()) == {ids[0], ids[1], ids[4]}
+
+
 def test_what_is_unknown_is_none(fanouts):
     assert fanouts.find("nope") is None
     assert fanouts.spec("nope") is None

@@ -29,8 +29,6 @@ SILENCE: Final = 60.0
 LONGEST_SILENCE: Final = 3600.0
 #: Seconds between two looks of one who waits.
 LOOK: Final = 5.0
-#: Fan-outs that are looked at for a schedule, the newest.
-FANOUTS: Final = 200
 
 
 def mend(celery_app: Celery, fanouts: Fanouts, id_: str) -> int:
@@ -85,8 +83,7 @@ class MendTask(PushTask):
         if store is None:
             return
         try:
-            for fanout in store.fanouts.newest(FANOUTS):
-                if not fanout.is_over:
-                    mend(self.app, store.fanouts, fanout.id)
+            for id_ in store.fanouts.under_way():
+                mend(self.app, store.fanouts, id_)
         except StoreUnavailable as error:
             logger.warning("Fan-outs could not be looked after: %s", error)

@@ -2,12 +2,15 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from pushtasks.store import fanout_scripts, keys, scripts
 from pushtasks.store.connection import Connection
 from pushtasks.store.fanout_state import Fanout, Spec, Standing, State
+
+#: Fan-outs that are looked through at a time.
+PAGE: Final = 500
 
 
 class Fanouts:
@@ -31,6 +34,13 @@ class Fanouts:
         with self._connection.watched() as client:
             ids = client.zrevrange(keys.FANOUTS, 0, count - 1)
         return [fanout for fanout in self._find(ids) if fanout]
+
+    def under_way(self) -> Iterator[str]:
+        """Yield the ids of all fan-outs that are not over, the newest first."""
+        start = 0
+        while page := self._page(start):
+            yield from (id_ for id_, state, over in page if state and not over)
+            start += len(page)
 
     def spec(self, id_: str) -> Spec | None:
         """Return what a fan-out is to do, which never changes; None if there is none."""
@@ -172,6 +182,15 @@ class Fanouts:
         return Standing(
             State(state), published, done, bool(ended), bool(has_publisher), bool(is_over)
         )
+
+    def _page(self, start: int) -> list[tuple[str, str | None, str | None]]:
+        """Return ids from a place on, each with its state and when it was over."""
+        with self._connection.watched() as client:
+            ids = client.zrevrange(keys.FANOUTS, start, start + PAGE - 1)
+            with client.pipeline(transaction=False) as pipeline:
+                for id_ in ids:
+                    pipeline.hmget(keys.fanout(id_), "state", "finished_at")
+                return [(id_, *fields) for id_, fields in zip(ids, pipeline.execute(), strict=True)]
 
     def _find(self, ids: Sequence[str]) -> list[Fanout | None]:
         with self._connection.watched() as client, client.pipeline(transaction=True) as pipeline:

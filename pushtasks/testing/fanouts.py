@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pushtasks.news import Tally
@@ -45,6 +45,10 @@ class MemoryFanouts:
         """Return fan-outs, the newest first."""
         with self.lock:
             return [kept.shown() for kept in list(self.kept.values())[::-1][:count]]
+
+    def under_way(self) -> Iterator[str]:
+        """Yield the ids of fan-outs that are not over, the newest first."""
+        yield from (one.id for one in self.newest(FANOUTS_LIMIT) if not one.is_over)
 
     def spec(self, id_: str) -> Spec | None:
         """Return what a fan-out is to do."""
