@@ -178,13 +178,17 @@ class EntryList:
     def revive(self) -> int:
         """Put the entries of dead letters back at the end of the list; return how many.
 
-        Those that are not whole stay.
+        Those that are not whole stay, and so do letters that relays write meanwhile: an entry that
+        is still broken comes back but once.
 
         Raises:
             StoreUnavailable: Redis cannot be reached.
         """
+        with self._connection.watched() as client:
+            left: int = client.llen(self.dead_key)
         start = count = 0
-        while page := self._page(start):
+        while page := self._page(start)[:left]:
+            left -= len(page)
             revived = sum(self._revive(letter) for letter in page)
             count += revived
             start += len(page) - revived

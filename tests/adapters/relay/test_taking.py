@@ -251,6 +251,22 @@ def test_dead_letters_come_back_as_the_entries_that_they_were(client, make_list,
     assert '"cut": true' in left
 
 
+def test_entries_that_are_still_broken_are_revived_once(client, make_list, monkeypatch):
+    """As with a relay that is quick to write the same letter again."""
+    entries, revive = make_list(), EntryList._revive
+    letters = [write_letter(Broken(f"broken {n}", "why"), NOW) for n in range(3)]
+    client.rpush(entries.dead_key, *letters)
+
+    def revive_and_fail_again(self, letter):
+        client.rpush(entries.dead_key, letter)
+        return revive(self, letter)
+
+    monkeypatch.setattr(EntryList, "_revive", revive_and_fail_again)
+
+    assert entries.revive() == 3
+    assert client.llen(entries.dead_key) == 3
+
+
 # Trouble --------------------------------------------------------------------------------------
 
 
