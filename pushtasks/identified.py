@@ -32,7 +32,7 @@ def log_identified(
     for result in failed.values():
         if result.identifier is not None and result.outcome is not Outcome.ACCEPTED:
             logger.warning(
-                "apns app %r: identifier %s, device %s: %s, %s (%s)",
+                "apns app %r: identifier %r, device %s: %s, %s (%s)",
                 app.name,
                 result.identifier,
                 mask(result.token),
@@ -49,7 +49,7 @@ def _log_accepted(app: ApnsApp, entries: Mapping[int, Any], others: set[int]) ->
         identifier = None if place in others else identifier_of(entry)
         if identifier is not None:
             logger.info(
-                "apns app %r: identifier %s, device %s: accepted",
+                "apns app %r: identifier %r, device %s: accepted",
                 app.name,
                 identifier,
                 mask(shown_token(entry)),

@@ -129,9 +129,19 @@ def test_successes_are_logged_where_the_settings_ask_for_it(make_host, caplog):
     send_apns_many(entries(), "Hi")
 
     lines = [one.getMessage() for one in caplog.records if one.levelno == logging.INFO]
-    assert "apns app 'default': identifier order 7, device cdcdcd…: accepted" in lines
+    assert "apns app 'default': identifier 'order 7', device cdcdcd…: accepted" in lines
     assert DEAD not in caplog.text
     assert FINE not in caplog.text
+
+
+def test_an_identifier_cannot_begin_a_line_of_its_own(make_host, caplog):
+    make_host(log_successes=True)
+    caplog.set_level(logging.INFO, "pushtasks.identified")
+
+    send_apns_many([[FINE, {"identifier": "7\nERROR \ud800"}]], "Hi")
+
+    [line] = [one.getMessage() for one in caplog.records if one.name == "pushtasks.identified"]
+    assert r"identifier '7\nERROR \ud800', device" in line
 
 
 def test_what_waits_for_another_try_is_no_success_yet(make_host, emulator, caplog):
