@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 #: Devices that the action sends to at the most, so that no page waits for workers.
 LIMIT: Final = 10_000
+#: The form stays as it is, so that what it has begun goes on where it was, and not once more.
+NOT_SENT: Final = (
+    "The push was not sent, or not to all: send it again from here, nobody gets it twice"
+)
 #: What stays as it is once there is a device.
 FIXED: Final = ("masked_token", "provider", "app", "inactive_reason")
 
@@ -78,8 +82,7 @@ class DeviceAdmin(admin.ModelAdmin):
             self.message_user(request, _refusal(count), messages.WARNING)
             return HttpResponseRedirect(request.get_full_path())
         form = PushForm(request.POST if "payload" in request.POST else None, devices=queryset)
-        if form.is_valid():
-            self._send(request, form)
+        if form.is_valid() and self._has_sent(request, form):
             return HttpResponseRedirect(request.get_full_path())
         return self._ask(request, form, count)
 
@@ -99,15 +102,16 @@ class DeviceAdmin(admin.ModelAdmin):
             },
         )
 
-    def _send(self, request: HttpRequest, form: PushForm) -> None:
+    def _has_sent(self, request: HttpRequest, form: PushForm) -> bool:
         try:
             fanouts = form.send()
         except PushError as error:
-            self.message_user(request, f"The push was not sent: {error}", messages.ERROR)
-            return
+            self.message_user(request, f"{NOT_SENT}: {error}", messages.ERROR)
+            return False
         sent = _described(fanouts)
         logger.info("%s sends a push to %s", request.user.get_username(), sent)
         self.message_user(request, f"A push is on its way to {sent}.", messages.SUCCESS)
+        return True
 
 
 def _described(fanouts: Iterable[Fanout]) -> str:

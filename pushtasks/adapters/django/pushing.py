@@ -14,6 +14,7 @@ from pushtasks.errors import InvalidPush
 from pushtasks.fanout import Fanout
 from pushtasks.fanout.devices import OPTIONS
 from pushtasks.results import APNS, GCM
+from pushtasks.store.fanout_state import State
 from pushtasks.tasks import send_apns, send_gcm
 
 if TYPE_CHECKING:
@@ -93,9 +94,13 @@ class Part:
     def start(self, devices: Any) -> Fanout:
         """Send to those of some devices that are of this part."""
         rows = Rows(_of(devices, self.provider, self.app, self.environment))
-        return fanout.start(
+        one = fanout.start(
             self.provider, rows, self.payload, app=self.app, **self.options, **self._named()
         )
+        if one.source_ended or one.has_publisher or one.state is not State.RUNNING:
+            return one
+        how = {name: it for name, it in self.steering.items() if name not in {"key", "chunk"}}
+        return fanout.resume(one.id, rows, **how)  # of this key, and its publisher had to stop
 
     def _named(self) -> Options:
         """A key must be another for each part, and the same when it is started again."""

@@ -10,6 +10,8 @@ from phones.models import Phone
 
 from pushtasks import fanout
 from pushtasks.adapters.django import admin as admin_module
+from pushtasks.fanout.publisher import Publisher
+from pushtasks.store import StoreUnavailable
 
 TOKEN, OTHER = "ab" * 32, "cd" * 32
 LIST = "/admin/phones/phone/"
@@ -197,7 +199,34 @@ def test_a_redis_that_is_away_is_told(client, host, make_phone, free_port):
 
     answer = send(client, choose(client, make_phone(TOKEN)), "Hello")
 
-    assert "The push was not sent: Redis at 127.0.0.1" in text(answer)
+    assert "The push was not sent, or not to all" in text(answer)
+    assert "Redis at 127.0.0.1" in text(answer)
+
+
+@pytest.mark.parametrize("chunks", [0, 1])
+def test_what_could_not_be_sent_to_all_is_sent_on_from_the_same_form(
+    chunks, client, host, emulator, make_phone, monkeypatch
+):
+    """The broker goes away once the fan-out to Google has been begun, or has published a chunk."""
+
+    def lose_broker(self, number):
+        if self._spec.provider == "gcm" and number == chunks:
+            raise StoreUnavailable("the broker is away")
+        send_chunk(self, number)
+
+    send_chunk = Publisher._send
+    google = [make_phone(f"id-{number}", provider="gcm") for number in range(3)]
+    asked = choose(client, make_phone(TOKEN), *google)
+    monkeypatch.setitem(fanout.start.__kwdefaults__, "chunk", 1)
+    monkeypatch.setattr(Publisher, "_send", lose_broker)
+
+    failed = send(client, asked, "Hello")
+    monkeypatch.setattr(Publisher, "_send", send_chunk)
+    done = send(client, failed, "Hello")
+
+    assert "nobody gets it twice: the broker is away" in text(failed)
+    assert "A push is on its way to 1 device of apns/default" in text(done)
+    assert len(emulator.received()) == 4
 
 
 def test_who_may_not_send_cannot(host, emulator, make_phone):
