@@ -16,7 +16,9 @@ from flask import Request, request
 from pushtasks.adapters.http.bodies import lines_of, require_length
 from pushtasks.adapters.http.problems import Problem, unavailable
 from pushtasks.adapters.http.state import Service
+from pushtasks.errors import PushError
 from pushtasks.fanout import Fanout
+from pushtasks.fanout.patience import PASSING
 from pushtasks.fanout.sources import Stream
 
 #: Formats by content type; None: the first line tells, as it must when curl is not told better.
@@ -38,15 +40,13 @@ Progress = Callable[[Fanout], None]
 class Ended(Exception):
     """A fan-out is to be published no further, for now."""
 
-    def __init__(self, fanout: Fanout, reason: str) -> None:
-        super().__init__(reason)
-        self.id = fanout.id
-
 
 class Watch:
     """Looks at a fan-out that is being published, and ends that if it must."""
 
     def __init__(self, service: Service) -> None:
+        #: Of the fan-out, once it has begun.
+        self.id: str | None = None
         self._stopping = service.stopping
         self._seen = (0, 0)
         self._since = time.monotonic()
@@ -57,13 +57,14 @@ class Watch:
         Raises:
             Ended: It is to go no further.
         """
+        self.id = fanout.id
         if self._stopping.is_set():
-            raise Ended(fanout, "the server ends")
+            raise Ended("the server ends")
         seen = (fanout.chunks_published, fanout.settled)
         if seen != self._seen:
             self._seen, self._since = seen, time.monotonic()
         elif time.monotonic() - self._since > STALL:
-            raise Ended(fanout, f"it has not moved for {STALL:.0f} s: paused, or no worker")
+            raise Ended(f"it has not moved for {STALL:.0f} s: paused, or no worker")
 
 
 @contextmanager
@@ -82,18 +83,30 @@ def publishing(service: Service) -> Iterator[tuple[Stream, Progress]]:
     require_length(request, service.options.upload_limit)
     if not service.uploads.acquire(blocking=False):
         raise unavailable("enough fan-outs are being published here; try again")
+    watch = Watch(service)
     try:
         lines = lines_of(request, service.options.upload_limit)
-        yield Stream(lines, FORMATS[request.mimetype]), Watch(service)
-    except Ended as ended:
-        problem = unavailable(
-            f"fan-out {ended.id} is not published to the end, since {ended}; send the same body to"
-            f" /v1/fanouts/{ended.id}/resume"
-        )
-        problem.members["id"] = ended.id
-        raise problem from None
+        yield Stream(lines, FORMATS[request.mimetype]), watch
+    except (Ended, PushError, *PASSING) as error:
+        if watch.id is None:
+            raise
+        reason = str(error) if isinstance(error, Ended | PushError) else "the broker is away"
+        raise _to_be_resumed(watch.id, reason) from None
     finally:
         service.uploads.release()
+
+
+def _to_be_resumed(id_: str, reason: str) -> Problem:
+    """Return the problem of a fan-out that has begun.
+
+    It has no `Retry-After`: whoever just sends the same request again begins another fan-out.
+    """
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"fan-out {id_} is not published to the end, since {reason}; send the same body to"
+        f" /v1/fanouts/{id_}/resume",
+        id=id_,
+    )
 
 
 def has_body(asking: Request) -> bool:

@@ -5,9 +5,12 @@ import threading
 import tracemalloc
 
 import pytest
+from kombu.exceptions import OperationalError
 
 from pushtasks.adapters.http import uploads
 from pushtasks.adapters.http.bodies import Upload
+from pushtasks.fanout.publisher import Publisher
+from pushtasks.store import StoreUnavailable
 
 TOKEN = "00ff" * 8
 HEADERS = {"Push-Payload": json.dumps({"aps": {"alert": "Grüße"}})}
@@ -200,6 +203,37 @@ def test_a_server_that_ends_says_how_to_go_on(begin, client, service, wait_for):
     without = client.post(f"/v1/fanouts/{id_}/resume")
     assert without.status_code == 409
     assert "give the same ones once more" in without.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (StoreUnavailable("Redis is away"), "since Redis is away"),
+        (OperationalError("amqp://user:hidden@b"), "since the broker is away"),
+    ],
+)
+def test_one_that_breaks_off_is_named_so_that_nobody_is_sent_to_twice(
+    error, words, begin, client, monkeypatch
+):
+    def lose_broker(self, number):
+        if number == 1:
+            raise error
+        send(self, number)
+
+    send = Publisher._send
+    monkeypatch.setattr(Publisher, "_send", lose_broker)
+
+    answer = begin(query="provider=apns&chunk=1")
+
+    [one] = client.get("/v1/fanouts").json["fanouts"]
+    assert (answer.status_code, answer.json["id"]) == (503, one["id"])
+    assert words in answer.json["detail"]
+    assert "Retry-After" not in answer.headers
+    monkeypatch.setattr(Publisher, "_send", send)
+    resumed = client.post(
+        f"/v1/fanouts/{one['id']}/resume", data=devices(3), content_type="text/plain"
+    )
+    assert (resumed.status_code, resumed.json["devices"]) == (202, 3)
 
 
 def is_full(one):
