@@ -73,6 +73,10 @@ def parsed(text: str, what: str) -> Any:
     raise Problem(HTTPStatus.BAD_REQUEST, f"{what} is not JSON: {reason}")
 
 
+class CutOff(BaseException):
+    """A body breaks off: no error of the devices in it, which a fan-out would note as its end."""
+
+
 class Upload(io.RawIOBase):
     """A body that is read line by line, and ends with an error where it grows too long."""
 
@@ -90,8 +94,12 @@ class Upload(io.RawIOBase):
 
         Raises:
             ValueError: There are too many.
+            CutOff: The caller has gone before the end.
         """
-        data = self._stream.read(min(len(buffer), _READ))
+        try:
+            data = self._stream.read(min(len(buffer), _READ))
+        except Exception as error:  # each server has one of its own for that
+            raise CutOff(type(error).__name__) from error
         self._size += len(data)
         if self._size > self._limit:
             raise ValueError(f"more than {self._limit} bytes: send the rest as another fan-out")

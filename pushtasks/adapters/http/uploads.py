@@ -13,7 +13,7 @@ from typing import Final
 
 from flask import Request, request
 
-from pushtasks.adapters.http.bodies import lines_of, require_length
+from pushtasks.adapters.http.bodies import CutOff, lines_of, require_length
 from pushtasks.adapters.http.problems import Problem, unavailable
 from pushtasks.adapters.http.state import Service
 from pushtasks.errors import PushError
@@ -87,6 +87,10 @@ def publishing(service: Service) -> Iterator[tuple[Stream, Progress]]:
     try:
         lines = lines_of(request, service.options.upload_limit)
         yield Stream(lines, FORMATS[request.mimetype]), watch
+    except CutOff:
+        if watch.id is None:
+            raise Problem(HTTPStatus.BAD_REQUEST, "the body breaks off") from None
+        raise _to_be_resumed(watch.id, "its upload was cut off") from None
     except (Ended, PushError, *PASSING) as error:
         if watch.id is None:
             raise

@@ -1,5 +1,6 @@
 """`/v1/fanouts`: devices as a body, which is read as it is published."""
 
+import io
 import json
 import threading
 import tracemalloc
@@ -236,6 +237,25 @@ def test_one_that_breaks_off_is_named_so_that_nobody_is_sent_to_twice(
     assert (resumed.status_code, resumed.json["devices"]) == (202, 3)
 
 
+def test_one_whose_upload_is_cut_off_is_resumed_with_the_same_body(client, service):
+    """As under gunicorn; waitress has the whole body before it asks."""
+    body = devices(5).encode()
+
+    client.post(
+        "/v1/fanouts?provider=apns&chunk=2",
+        input_stream=io.BytesIO(body[: 65 * 3 + 20]),
+        environ_overrides={"CONTENT_LENGTH": str(len(body))},
+        content_type="text/plain",
+        headers=HEADERS,
+    )
+
+    [cut] = service.store().fanouts.newest()
+    assert (cut.devices, cut.source_ended, cut.has_publisher, cut.error) == (2, False, False, None)
+    resumed = client.post(f"/v1/fanouts/{cut.id}/resume", data=body, content_type="text/plain")
+    assert resumed.json["devices"] == 5
+    assert resumed.json["source_ended"]
+
+
 def is_full(one):
     return one["chunks_published"] == 100
 
@@ -256,7 +276,7 @@ def test_one_that_does_not_move_is_left_to_be_resumed(begin, client, service, mo
 
 def test_a_body_is_never_in_memory_as_a_whole(client):
     """No device of it is any, so that no worker is needed."""
-    size = 6_000_000
+    size = 6000 * 1024
 
     class Body:
         left = size
