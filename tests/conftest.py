@@ -10,10 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, _state
 from celery.events import EventReceiver
 
 from pushtasks.emulator import Emulator, Endpoints
+
+_celery_state: Any = _state
+
+
+@pytest.fixture(autouse=True)
+def _results_may_be_awaited() -> Iterator[None]:
+    """Take back what commands that never wait for a result tell Celery, for a whole process."""
+    yield
+    _celery_state._set_task_join_will_block(False)  # noqa: FBT003
 
 
 class EmulatorClient:

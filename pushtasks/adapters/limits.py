@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from celery import Celery
+from celery import Celery, _state
 
+_celery_state: Any = _state
 #: What transports call the time for an answer, by kombu's name for their kind.
 _ANSWER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"redis": ("socket_timeout",), "amqp": ("read_timeout", "write_timeout")}
@@ -34,3 +35,13 @@ def broker_limits(
         **dict.fromkeys(_ANSWER.get(kind, ()), answer),
         **dict.fromkeys(_CONNECT.get(kind, ()), connect or answer),
     }
+
+
+def await_no_results() -> None:
+    """Keep Celery from subscribing to the result of each task that this process sends.
+
+    It does so in case that the process waits for one, which a process that only hands tasks over
+    never does: two commands to Redis for each task, and a long wait where that is away. It holds
+    for the whole process, and so is for commands only.
+    """
+    _celery_state._set_task_join_will_block(True)  # noqa: SLF001, FBT003, as in Celery's workers

@@ -215,7 +215,7 @@ def test_a_provider_that_asks_to_wait_is_left_alone_by_all_workers(
 
 
 def test_lists_keep_the_rate_and_heed_a_provider_that_asks_to_wait(
-    start_worker, settings, write_settings, tasks, emulator
+    start_worker, settings, write_settings, tasks, host, wait_until, emulator
 ):
     settings["apns"]["default"]["rate"] = "100/s"
     start_worker(*THREADS, **write_settings(settings))
@@ -227,6 +227,7 @@ def test_lists_keep_the_rate_and_heed_a_provider_that_asks_to_wait(
     at_rate = sorted(entry["at"] for entry in emulator.received())
     emulator.control("PUT", f"/tokens/{first}", script)
     lists = [tasks.send_apns_many.delay(busy, "Hi")]
+    wait_until(lambda: current_store(host).health([("apns", "default")])[0].pause)
     lists += [tasks.send_apns_many.delay(tokens(50, 200), "Hi")]
     accepted += [sent.get(TIMEOUT)["accepted"] for sent in lists]
 

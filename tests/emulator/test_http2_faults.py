@@ -231,13 +231,16 @@ def test_a_client_that_breaks_the_protocol_is_told_and_disconnected(apns):
 
 
 def test_connections_and_streams_are_counted(emulator, apns):
+    # other tests may have left some
+    count = emulator.control("GET", "/stats")["apns"]["connections_open"]
     apns.wait(*apns.push_many(10))
     stats = emulator.control("GET", "/stats")
     assert stats["fcm"]["connections_opened"] == 0
-    assert stats["apns"]["connections_opened"] == stats["apns"]["connections_open"] == 1
+    assert stats["apns"]["connections_opened"] == 1
+    assert stats["apns"]["connections_open"] == count >= 1
     assert stats["apns"]["in_flight"] == 0
     assert stats["apns"]["mean_in_flight"] >= 1
     emulator.control("DELETE", "/stats")
     stats = emulator.control("GET", "/stats")["apns"]
-    assert (stats["connections_opened"], stats["connections_open"]) == (0, 1)
+    assert (stats["connections_opened"], stats["connections_open"]) == (0, count)
     assert stats["most_in_flight"] == stats["mean_in_flight"] == 0

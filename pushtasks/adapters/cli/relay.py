@@ -117,9 +117,11 @@ def command(
 
 
 def _run(job: "Job", entries: "EntryList", options: Mapping[str, Any], *, as_json: bool) -> None:
+    from pushtasks.adapters.limits import await_no_results  # noqa: PLC0415
     from pushtasks.adapters.relay.publishing import Publisher  # noqa: PLC0415
     from pushtasks.adapters.relay.relay import Relay  # noqa: PLC0415
 
+    await_no_results()
     publisher = Publisher(job.celery_app, job.app, options["window"])
     with _signals() as stopping:
         relay = Relay(

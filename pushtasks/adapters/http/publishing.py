@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from celery import Celery, _state
+from celery import Celery
 from kombu.exceptions import OperationalError
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
-from pushtasks.adapters.limits import broker_limits
+from pushtasks.adapters.limits import await_no_results, broker_limits
 
-_celery_state: Any = _state
 #: A connection that has gone stale is renewed once; who calls by HTTP can try again himself.
 _RETRY: Final = MappingProxyType(
     {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
@@ -40,13 +39,12 @@ def publish(
 def bound_waiting(celery_app: Celery) -> None:
     """Let no call to broker or result backend wait for long; for a process that only serves.
 
-    What is set already stays. Celery would also subscribe to the result of each task, in case that
-    this process waits for it: this one never does.
+    What is set already stays.
 
     Args:
         celery_app: Before it has opened anything.
     """
-    _celery_state._set_task_join_will_block(True)  # noqa: SLF001, FBT003, as in Celery's workers
+    await_no_results()
     conf: Any = celery_app.conf
     conf.broker_transport_options = {
         **broker_limits(celery_app, ANSWER_TIMEOUT, CONNECT_TIMEOUT),

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from celery import Celery
-from celery.result import denied_join_result
 from kombu.exceptions import OperationalError
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
@@ -68,8 +67,7 @@ class Publisher:
             OperationalError: The broker cannot be reached; it may have the task all the same.
         """
         arguments = {**arguments_of(entries), "app": self._app}
-        with denied_join_result():  # or Celery would begin to listen for the result
-            self._task.apply_async(kwargs=arguments, task_id=task_id, retry_policy=RETRY)
+        self._task.apply_async(kwargs=arguments, task_id=task_id, retry_policy=RETRY)
         self._room -= 1
 
     def _waiting(self) -> int:

@@ -266,6 +266,9 @@ def test_a_device_is_registered_pushed_to_and_inactive_in_a_browser(site, tmp_pa
         site.run(command("curl -X PUT"))
         row.get_by_role("textbox").fill("Are you there?")
         row.get_by_role("button", name="Push").click()
+        expect(row).not_to_contain_text("on its way")
+        wait_until(lambda: site.device(APPLE)[0])  # told apart from the push's result
+        page.reload()
         expect(row).to_contain_text("inactive: Unregistered")
         expect(row.get_by_role("button")).to_have_count(0)
         page.screenshot(path=shots / "flask-inactive.png")

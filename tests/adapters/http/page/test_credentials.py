@@ -28,10 +28,11 @@ def with_certificate(certificate):
 
 
 def test_a_certificate_has_a_name_and_an_end(with_certificate):
-    found = credential(with_certificate(12), NOW)
+    now = datetime.now(UTC)
+    found = credential(with_certificate(12), now)
 
     assert (found.kind, found.name, found.problem) == ("Certificate", "com.example.app", "")
-    assert timedelta(days=12) <= found.expires - NOW < timedelta(days=12, minutes=5)
+    assert timedelta(days=12, minutes=-1) < found.expires - now < timedelta(days=12, minutes=5)
 
 
 def test_an_expired_certificate_is_a_problem(with_certificate):
