@@ -1,5 +1,6 @@
 """The form that asks what to send."""
 
+import hashlib
 import json
 import uuid
 from typing import Any, Final
@@ -51,8 +52,14 @@ class PushForm(forms.Form):
         Raises:
             PushError: As `DeviceQuerySet.push`.
         """
-        key = f"admin.{self.cleaned_data['key']}"
-        return pushing.push(self._devices, self.cleaned_data["payload"], {"key": key})
+        payload = self.cleaned_data["payload"]
+        key = f"admin.{self.cleaned_data['key']}.{_digest(payload)}"
+        return pushing.push(self._devices, payload, {"key": key})
+
+
+def _digest(payload: Any) -> str:
+    """Tell payloads apart: whoever goes back to the form and changes it sends another push."""
+    return hashlib.sha256(json.dumps(payload).encode()).hexdigest()[:8]
 
 
 def parsed(text: str) -> Any:

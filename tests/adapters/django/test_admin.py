@@ -137,6 +137,16 @@ def test_a_form_that_is_sent_twice_sends_one_push(client, host, emulator, make_p
     assert len(emulator.received()) == 1
 
 
+def test_a_form_that_was_changed_sends_another_push(client, host, emulator, make_phone):
+    """As with the browser's way back; the page would say that it was sent."""
+    asked = choose(client, make_phone(TOKEN))
+
+    send(client, asked, "Hello")
+    send(client, asked, "Hello again")
+
+    assert len(emulator.received()) == 2
+
+
 def test_all_devices_of_a_list_can_be_chosen_not_only_those_of_its_page(
     client, host, emulator, make_phone
 ):
