@@ -26,6 +26,8 @@ TASK_ID: Final = re.compile("[A-Za-z0-9._-]{1,128}")
 ENTRIES: Final = 1000
 #: Errors that a refusal repeats.
 _SHOWN: Final = 3
+#: Beside a version, results of pushes and of polls have one of these.
+_OURS: Final = frozenset({"provider", "apps"})
 #: Exceptions whose words are shown.
 _SHOWN_ERRORS: Final = (PushError, CeleryError, WorkerLostError)
 
@@ -79,7 +81,7 @@ def shown_result(task_id: str, state: str, value: Any) -> dict[str, Any]:
     if isinstance(value, BaseException):
         message = str(value) if isinstance(value, _SHOWN_ERRORS) else ""
         shown["error"] = {"type": type(value).__name__, "message": message}
-    elif isinstance(value, Mapping) and "version" in value:
+    elif isinstance(value, Mapping) and "version" in value and not _OURS.isdisjoint(value):
         shown["result"] = dict(value)
     return shown
 

@@ -160,8 +160,9 @@ def test_a_failure_is_shown_with_its_kind_and_words(client, celery_app):
     assert shown["error"] == {"type": "PushNotSent", "message": "503 Shutdown"}
 
 
-def test_results_of_other_tasks_are_not_shown(client, celery_app):
-    shown = result_of(client, celery_app, {"password": "hunter2"})
+@pytest.mark.parametrize("more", [{}, {"version": 3}])
+def test_results_of_other_tasks_are_not_shown(client, celery_app, more):
+    shown = result_of(client, celery_app, {"password": "hunter2", **more})
 
     assert shown == {"id": "an-id", "state": "SUCCESS", "result": None, "error": None}
 
