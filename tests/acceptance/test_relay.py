@@ -247,7 +247,7 @@ def test_entries_are_handed_over_to_the_workers_apps(
     modern = relay("--key", KEY, "--redis-url", redis_server.url(DATABASE), "--app", "default")
     produce(client, fine, "x" * 3000, identifier=1, expiry=60)
     produce(client, gone, "Hi", identifier="order 7", expiry=0)
-    wait_until(lambda: "identifier order 7" in worker.log)
+    wait_until(lambda: "identifier 'order 7'" in worker.log)
     modern.stop()
     old = relay(settings_file(), "--app", "classic")
     produce(client, classic, "Hi", identifier=3, expiry=60)
@@ -262,7 +262,7 @@ def test_entries_are_handed_over_to_the_workers_apps(
     }
     assert 58 < int(received[fine]["headers"]["apns-expiration"]) - before < 75
     assert received[gone]["headers"]["apns-expiration"] == "0"
-    assert f"identifier order 7, device {gone[:6]}…: rejected, Unregistered" in worker.log
+    assert f"identifier 'order 7', device {gone[:6]}…: rejected, Unregistered" in worker.log
     with redis.Redis(port=redis_server.port, db=1) as results:
         kept = [json.loads(results.get(key)) for key in results.scan_iter("celery-task-meta-*")]
     failures = [failure for one in kept for failure in one["result"]["failures"]]
