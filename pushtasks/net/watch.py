@@ -11,7 +11,7 @@ Answer = TypeVar("Answer")
 Tell = Callable[[list[tuple[int, Verdict]]], None]
 
 #: Seconds between two looks.
-INTERVAL: Final = 0.05
+INTERVAL: Final = 0.2
 
 
 class Watch(Generic[Answer]):
