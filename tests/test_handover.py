@@ -21,6 +21,13 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 OWNER = "task-1"
 
 
+@pytest.fixture(autouse=True)
+def _nobody_hears_signals(monkeypatch):
+    """Other tests of this process may have connected to them, and would have news brought, too."""
+    for signal in (signals.token_expired, signals.token_replaced, signals.rejected_late):
+        monkeypatch.setattr(signal, "receivers", [])
+
+
 @pytest.fixture
 def client(redis_server):
     redis_server.flush()

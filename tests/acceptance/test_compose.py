@@ -171,7 +171,7 @@ def test_all_services_run_and_are_healthy_by_what_is_written(compose, wait_until
 
     assert result()["result"]["outcome"] == "accepted"
     assert "pushtasks_pushes_total{" in compose.ask("9540", "/metrics")
-    assert "celery@" in compose.ask("5555", "/workers")
+    wait_until(lambda: "celery@" in compose.ask("5555", "/workers"))
     ended = {name: compose.stop(name) for name in ("serve", "flower", "beat", "worker", "emulator")}
     assert ended == dict.fromkeys(ended, 0)
 

@@ -138,7 +138,7 @@ def pushes(worker, flower, listen, host, tasks, emulator, wait_until):
     known = lambda: {  # noqa: E731
         id_: task["state"] for id_, task in flower.ask("/api/tasks").items()
     }
-    wait_until(lambda: pushes.states.items() <= known().items())
+    wait_until(lambda: pushes.states.items() <= known().items(), 60)
     return pushes
 
 

@@ -15,6 +15,7 @@ from pushtasks import feedback
 TIMEOUT = 240
 #: At home a tenth, for the time that it takes.
 COUNT = 10_000 if "CI" in os.environ else 2000
+SINGLES = COUNT // 2
 SLICE = 250
 #: Seconds of silence that count as acceptance, and until the gateway says what it refuses.
 SILENCE = 0.25
@@ -105,13 +106,13 @@ def test_lists_over_prefork_processes(
 def test_single_pushes_over_one_process(
     pool, concurrency, start_worker, tasks, emulator, classic, late, wait_until, report
 ):
-    devices = tokens(COUNT)
+    devices = tokens(SINGLES)
     bad = refuse_one_in_a_hundred(emulator, devices)
     emulator.control("POST", "/faults", {"service": "gateway", "delay": DELAY})
     # Shorter than the gateway takes to refuse: every refusal comes late.
     start_worker("-P", pool, "-c", concurrency, **classic(assume_sent=DELAY / 4))
 
-    with report(f"gateway, {pool} {concurrency}, {COUNT} singles", COUNT) as line:
+    with report(f"gateway, {pool} {concurrency}, {SINGLES} singles", SINGLES) as line:
         sent = [tasks.send_apns.delay(token, "Hi", app="classic") for token in devices]
         results = [result.get(TIMEOUT) for result in sent]
         stats = emulator.control("GET", "/stats")["gateway"]

@@ -14,13 +14,13 @@ SLICE = 1000
 #: Seconds that the provider takes for an answer.
 DELAY = 0.06
 
-#: Pools that wait for one answer after the other take minutes for 2,000: that many in CI only.
+#: Pools that wait for one answer after the other take minutes for 2,000: more in CI only.
 PATIENT = "CI" in os.environ
 POOLS = [
-    pytest.param("prefork", 2, 2000 if PATIENT else 500, id="prefork"),
+    pytest.param("prefork", 2, 1000 if PATIENT else 500, id="prefork"),
     pytest.param("threads", 64, 2000, id="threads"),
     pytest.param("gevent", 100, 2000, id="gevent"),
-    pytest.param("solo", 1, 2000 if PATIENT else 250, id="solo"),
+    pytest.param("solo", 1, 500 if PATIENT else 250, id="solo"),
 ]
 
 
