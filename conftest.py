@@ -45,11 +45,6 @@ def free_port() -> int:
     return _free_port()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long: the short ones at the end fill both processes alike."""
-    items.sort(key=lambda item: "acceptance" not in item.path.parts)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what tests measured, whichever process has run them."""
     ended = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
