@@ -30,7 +30,7 @@ def test_a_worker_is_alive_while_it_has_its_broker(
         worker = start_worker(**environment)
         told = {notified.recv(100) for _ in range(3)}
         assert told == {b"READY=1", b"WATCHDOG=1"}
-    wait_until(lambda: "Connection to broker lost" in worker.log)
+    wait_until(lambda: "Connection to broker lost" in worker.log, 60)
     silent_from = alive.stat().st_mtime_ns
     with ValkeyServer(port=free_port, config={"save": ""}):
         wait_until(lambda: alive.stat().st_mtime_ns > silent_from)

@@ -63,7 +63,9 @@ def test_the_workers_unit_is_ready_once_it_works_and_has_the_name_of_its_instanc
         while listening.recv(100) != b"READY=1":
             pass
 
-    [(name, [queue])] = host.control.inspect(timeout=5).active_queues().items()
+    while not (answers := host.control.inspect(timeout=5).active_queues()):
+        pass
+    [(name, [queue])] = answers.items()
 
     assert name.startswith("bulk@")
     assert queue["name"] == "push.bulk"

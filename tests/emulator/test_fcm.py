@@ -114,7 +114,7 @@ def test_a_wider_scope_will_do(unauthorized):
         {"scope": None},
         {"exp": None},
         {"iat": None},
-        {"exp": int(time.time()) + 4200},
+        {"exp": int(time.time()) + 90_000},
         {"iat": int(time.time()) - 7200, "exp": int(time.time()) - 3600},
         {"key_id": "0" * 40},
         {"key": rsa.generate_private_key(public_exponent=65537, key_size=2048)},
