@@ -1,6 +1,9 @@
 """Fixtures that all tests share."""
 
 import json
+import os
+import shutil
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -54,6 +57,28 @@ class EmulatorClient:
         """Make the provider healthy and forget what it saw."""
         for path in ("/tokens", "/faults", "/received", "/feedback", "/stats"):
             self.control("DELETE", path)
+
+
+@pytest.fixture
+def check_metrics() -> Callable[[str], None]:
+    """(text) → fails if Prometheus' own tool finds anything to object to."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        assert "CI" not in os.environ, "promtool is missing: apt-get install prometheus"
+        pytest.skip("promtool is missing: it comes with Prometheus")
+
+    def check(text: str) -> None:
+        done = subprocess.run(  # noqa: S603
+            [promtool, "check", "metrics"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+    return check
 
 
 @pytest.fixture(scope="session")

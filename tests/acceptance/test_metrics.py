@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -57,28 +56,6 @@ def start_measured(start_worker, wait_until):
         return worker, lambda: Page(url)
 
     return start
-
-
-@pytest.fixture
-def check_metrics():
-    """(text) → fails if Prometheus' own tool finds anything to object to."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        assert not PATIENT, "promtool is missing: apt-get install prometheus"
-        pytest.skip("promtool is missing: it comes with Prometheus")
-
-    def check(text):
-        done = subprocess.run(  # noqa: S603
-            [promtool, "check", "metrics"],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert (done.returncode, done.stdout + done.stderr) == (0, "")
-
-    return check
 
 
 def folders():
