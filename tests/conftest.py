@@ -16,6 +16,7 @@ import pytest
 from celery import Celery, _state
 from celery.events import EventReceiver
 
+from pushtasks import clients
 from pushtasks.emulator import Emulator, Endpoints
 
 _celery_state: Any = _state
@@ -92,6 +93,7 @@ def running_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emula
 @pytest.fixture
 def emulator(running_emulator: EmulatorClient) -> EmulatorClient:
     """A healthy emulator that has seen nothing yet."""
+    clients.close(0)  # what another test has stalled is of no use to this one
     running_emulator.reset()
     return running_emulator
 
