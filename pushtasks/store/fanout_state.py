@@ -151,14 +151,12 @@ class Fanout:
     def from_hash(cls, id_: str, fields: Mapping[str, str], *, has_publisher: bool) -> Self:
         """Return the fan-out that a hash in Redis describes."""
         counts = {name: int(fields.get(name, 0)) for name in COUNTERS}
-        settled = sum(counts[name] for name in OUTCOMES)
         finished_at = fields.get("finished_at")
         return cls(
             id=id_,
             spec=Spec.from_json(fields["spec"]),
             state=State(fields["state"]),
-            # A publisher that ended between sending a chunk and noting it has left it uncounted.
-            **{**counts, "devices": max(counts["devices"], settled)},
+            **counts,
             position=json.loads(fields.get("position", "null")),
             source_ended=fields.get("source_ended") == "1",
             has_publisher=has_publisher,
