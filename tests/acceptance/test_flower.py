@@ -132,12 +132,19 @@ class Pushes:
 @pytest.fixture
 def pushes(worker, flower, listen, host, tasks, emulator, wait_until):
     """Pushes that Flower knows the end of; it has switched the worker's events on by itself."""
+
+    def known():
+        # What is retried is soon received again, to wait in the worker for its time.
+        return {
+            id_: "RETRY" if task["retried"] else task["state"]
+            for id_, task in flower.ask("/api/tasks").items()
+        }
+
     listener = listen(host)
     wait_until(lambda: id_of(tasks.send_apns, "ab" * 32, "Hi") and listener.of_pushes, SOON)
+    # Flower switches events on, and begins to listen, at two moments of its own.
+    wait_until(lambda: id_of(tasks.send_apns, "ab" * 32, "Hi") and "SUCCESS" in known().values())
     pushes = Pushes(tasks, emulator)
-    known = lambda: {  # noqa: E731
-        id_: task["state"] for id_, task in flower.ask("/api/tasks").items()
-    }
     wait_until(lambda: pushes.states.items() <= known().items(), 60)
     return pushes
 

@@ -300,7 +300,8 @@ def push(page, owner, text):
     form = page.locator("form", has=page.get_by_role("button", name="Push"))
     form.get_by_label("Owner").fill(owner)
     form.get_by_label("Text").fill(text)
-    form.get_by_role("button", name="Push").click()
+    with page.expect_event("load"):  # or a reload would cut the request off
+        form.get_by_role("button", name="Push").click()
 
 
 def seen_at_last(page, element, words):
