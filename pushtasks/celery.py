@@ -3,6 +3,7 @@
 It never makes itself the current or the default app: a host's own comes first (`pushtasks.host`).
 """
 
+import gc
 import socket
 from typing import Any
 
@@ -42,6 +43,18 @@ def refuse_late_patching(sender: Any, **_: object) -> None:
             f"pushtasks: worker pool {name!r} must be chosen on the command line, for settings"
             f" are read too late; start the worker with `celery -A pushtasks worker -P {name}`"
         )
+
+
+@signals.worker_init.connect
+@signals.worker_ready.connect
+def keep_for_good(sender: Any, **_: object) -> None:
+    """Spare the garbage collector what lives as long as the worker: modules, settings, tasks.
+
+    Each full collection would look at all of it, and one of them is due every 40,000 pushes: 3 % of
+    the CPU time. Done before the pool forks, its processes also go on sharing that memory.
+    """
+    if sender.app is app:
+        gc.freeze()
 
 
 def _is_patched() -> bool:

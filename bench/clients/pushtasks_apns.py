@@ -1,5 +1,6 @@
 """Ours, as bulk tasks use it: checked notifications, a provider token, verdicts read."""
 
+import gc
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -56,5 +57,6 @@ class BulkTasks:
 if __name__ == "__main__":
     job = read_job()
     multiplexer = Multiplexer()
+    gc.freeze()  # as a worker does
     measure(job, BulkTasks(job, make_client(job, multiplexer)).send)
     multiplexer.close()
