@@ -10,7 +10,13 @@ from celery import Celery
 from pushtasks.apns.binary import Frame
 from pushtasks.apns.client import ApnsClient
 from pushtasks.apns.gateway import GatewayClient
-from pushtasks.apns.notification import Notification, apns_id, device_apns_id, device_token
+from pushtasks.apns.notification import (
+    Notification,
+    apns_id,
+    device_apns_id,
+    device_token,
+    id_prefix,
+)
 from pushtasks.arguments import (
     IDENTIFIER,
     Arguments,
@@ -58,11 +64,19 @@ def apns_devices(
         {**arguments, "topic": arguments.get("topic") or app.topic},
         list_id,
     )
-    device, plain = shared.device, shared.plain_device
-    return [
-        plain(place, entry) if isinstance(entry, str) else device(place, entry)
-        for place, entry in entries.items()
-    ]
+    notification, push, prefix = shared.notification, client.push, id_prefix(list_id)
+    devices: list[Device[Any]] = []
+    for place, entry in entries.items():
+        if isinstance(entry, str):  # gets what all get
+            given: Any
+            try:
+                given = push(device_token(entry), notification, f"{prefix}{place:012x}")
+            except InvalidPush as error:
+                given = error
+            devices.append(Device(place, entry, given))
+        else:
+            devices.append(shared.device(place, entry))
+    return devices
 
 
 def fcm_devices(
@@ -122,15 +136,6 @@ class _ApnsList:
     #: For entries that override some of them.
     arguments: Arguments
     list_id: str
-
-    def plain_device(self, place: int, token: str) -> Device[Any]:
-        """Return a device that gets what all get."""
-        chosen = device_apns_id(self.list_id, place)
-        try:
-            push = self.client.push(device_token(token), self.notification, chosen)
-        except InvalidPush as error:
-            return Device(place, token, error)
-        return Device(place, token, push)
 
     def device(self, place: int, entry: Any) -> Device[Any]:
         """Return a device whose entry is a pair: some of it may hold for this one alone."""

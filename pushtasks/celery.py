@@ -3,13 +3,13 @@
 It never makes itself the current or the default app: a host's own comes first (`pushtasks.host`).
 """
 
-import gc
 import socket
 from typing import Any
 
 from celery import Celery, _state, signals
 
 from pushtasks.celery_loader import Loader
+from pushtasks.garbage import collect_seldom
 
 __all__ = ["app", "use_as_default"]
 
@@ -47,14 +47,10 @@ def refuse_late_patching(sender: Any, **_: object) -> None:
 
 @signals.worker_init.connect
 @signals.worker_ready.connect
-def keep_for_good(sender: Any, **_: object) -> None:
-    """Spare the garbage collector what lives as long as the worker: modules, settings, tasks.
-
-    Each full collection would look at all of it, and one of them is due every 40,000 pushes: 3 % of
-    the CPU time. Done before the pool forks, its processes also go on sharing that memory.
-    """
+def collect_garbage_seldom(sender: Any, **_: object) -> None:
+    """Have a worker of this app spend less on it."""
     if sender.app is app:
-        gc.freeze()
+        collect_seldom()
 
 
 def _is_patched() -> bool:

@@ -89,17 +89,18 @@ def deliver_many(
     Returns:
         What is left for another try, if any.
     """
-    ready: list[tuple[int, str]] = []
-    pushes: list[Push] = []
-    for place, token, push in devices:
+    ready = []
+    pushes = []
+    for device in devices:
+        place, token, push = device
         if isinstance(push, _SETTLED):
             gathering.add(place, _beforehand(policy, token, push))
         else:
-            ready.append((place, token))
+            ready.append(device)
             pushes.append(push)
     left: dict[int, float] = {}
     verdict = reason = None
-    for (place, token), verdict in zip(ready, send(pushes) if pushes else [], strict=True):
+    for (place, token, _), verdict in zip(ready, send(pushes) if pushes else [], strict=True):
         if verdict.reason is None and not (verdict.canonical_id or verdict.failed_registration_ids):
             gathering.accept(place, token, verdict)
             continue

@@ -42,7 +42,7 @@ LAYERS = (
     ("breaker",),
     ("news", "observers"),
     ("results",),
-    ("keyfiles", "redis_urls"),
+    ("garbage", "keyfiles", "redis_urls"),
     ("errors", "masking"),
     ("wire",),
 )

@@ -1,6 +1,5 @@
 """Ours, as bulk tasks use it: checked notifications, a provider token, verdicts read."""
 
-import gc
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +9,7 @@ from pydantic import SecretStr
 from pushtasks.apns.client import ApnsClient
 from pushtasks.apns.notification import device_token, notification
 from pushtasks.config import ApnsApp
+from pushtasks.garbage import collect_seldom
 from pushtasks.net.multiplexer import Multiplexer
 
 #: Pushes of one bulk task.
@@ -57,6 +57,6 @@ class BulkTasks:
 if __name__ == "__main__":
     job = read_job()
     multiplexer = Multiplexer()
-    gc.freeze()  # as a worker does
+    collect_seldom()  # as a worker does
     measure(job, BulkTasks(job, make_client(job, multiplexer)).send)
     multiplexer.close()

@@ -27,6 +27,9 @@ from pushtasks.wire import apns_http2 as wire
 #: What APNs takes an ordinary push for that names no priority.
 DEFAULT_PRIORITY: Final = 10
 
+#: Bytes of the list of all channels: an app has at most 10,000, each with an id of some 24 letters.
+LIST_LIMIT: Final = 1024 * 1024
+
 _OK: Final = 200
 _CREATED: Final = 201
 _DELETED: Final = 204
@@ -156,7 +159,8 @@ def delete_request(bundle_id: str, channel_id: str) -> Request:
 
 def list_request(bundle_id: str) -> Request:
     """Return the request that asks for all channels of an app."""
-    return Request(_path(wire.ALL_CHANNELS_PATH, bundle_id), b"", (), method="GET")
+    path = _path(wire.ALL_CHANNELS_PATH, bundle_id)
+    return Request(path, b"", (), method="GET", body_limit=LIST_LIMIT)
 
 
 class Channels:

@@ -72,7 +72,7 @@ class ApnsClient:
             watch: Is told, while it waits, which pushes have been accepted by now.
         """
         authorization = self._authorization()
-        requests = _requests(pushes, authorization)
+        requests = _Requests(pushes, authorization)
         look: Watch[Answer] | None = None
         if watch:
             look = Watch(lambda i, answer: _verdict(answer, pushes[i]), watch, NOT_YET)
@@ -112,19 +112,30 @@ class ApnsClient:
         raise PushNotSent(f"{service.value} of app {self._app.name!r}: {answer.reason}")
 
 
-def _requests(pushes: Sequence[Push], authorization: str | None) -> list[Request]:
-    """Make the requests; pushes that share a notification share its header lines."""
-    requests: list[Request] = []
-    notification: Notification | None = None
-    shared: tuple[str, ...] = ()
-    for push in pushes:
-        if push.notification is not notification:
-            notification = push.notification
-            shared = http2.headers(notification, authorization)
-        requests.append(
-            http2.request(shared, push.device_token, notification.payload, push.apns_id)
-        )
-    return requests
+class _Requests:
+    """The requests of some pushes, each made when it is its turn.
+
+    To make them all beforehand costs more: they leave the cache of the processor before they are
+    looked at. Pushes that share a notification share its header lines.
+    """
+
+    __slots__ = ("_authorization", "_notification", "_pushes", "_shared")
+
+    def __init__(self, pushes: Sequence[Push], authorization: str | None) -> None:
+        self._pushes = pushes
+        self._authorization = authorization
+        self._notification: Notification | None = None
+        self._shared: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self._pushes)
+
+    def __getitem__(self, place: int) -> Request:
+        token, notification, apns_id = self._pushes[place]
+        if notification is not self._notification:
+            self._notification = notification
+            self._shared = http2.headers(notification, self._authorization)
+        return http2.request(self._shared, token, notification.payload, apns_id)
 
 
 def _verdict(answer: Answer, push: Push) -> Verdict:

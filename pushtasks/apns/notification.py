@@ -215,12 +215,15 @@ def device_apns_id(task_id: str, index: int) -> str:
         task_id: Celery's, or any other text.
         index: Place of the device in the task, 0 to 2**48 - 1.
     """
-    return f"{_id_prefix(task_id)}{index:012x}"
+    return f"{id_prefix(task_id)}{index:012x}"
 
 
 @lru_cache(maxsize=256)
-def _id_prefix(task_id: str) -> str:
-    """Return the first four groups of the task's UUID, or of one made from another task id."""
+def id_prefix(task_id: str) -> str:
+    """Return what `device_apns_id` puts before the place: four groups of a UUID.
+
+    They are those of the task's own id, or of a UUID that is made of it if it is none.
+    """
     canonical = task_id.lower()
     if _UUID.fullmatch(canonical) is None:
         canonical = str(uuid5(NAMESPACE_URL, f"celery-task:{task_id}"))

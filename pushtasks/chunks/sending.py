@@ -152,8 +152,7 @@ class _Sending:
     def send(self, part: Part, begun: Begun) -> _End:
         """Send to what is left of a part, and note what becomes of it."""
         chunk, ends, silence = self._chunk, _Ends(self._chunk.size), [0.0]
-        left = {p: entry for p, entry in part.entries.items() if not begun.is_settled(p)}
-        devices = part.devices("{}:{}".format(*chunk.name), left)
+        devices = part.devices("{}:{}".format(*chunk.name), begun.left(part.entries))
         call = Call(part.provider, part.app.name, Kind.CHUNK)
         send = self._sender(part, devices, silence, call)
         rules = policy(part.provider, part.app)

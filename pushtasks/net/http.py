@@ -28,7 +28,7 @@ class Request(NamedTuple):
     #: Names, in lower case, of the response headers that the caller wants to see.
     wanted_headers: frozenset[str] = frozenset()
     #: Bytes of the response body that are kept; a longer one is cut there.
-    body_limit: int = 64 * 1024
+    body_limit: int = 32 * 1024
 
 
 class Response(NamedTuple):

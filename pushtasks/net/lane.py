@@ -138,9 +138,10 @@ class Lane:
 
     def _expires(self, job: Job) -> float:
         """Wait longer while answers keep coming, so a long queue drains; but not without end."""
-        _, timeout, submitted, _, _ = job
+        submission, _ = job
+        submitted = submission.submitted
         patience = max(submitted, min(self._heard, submitted + QUEUE_LIMIT))
-        return patience + timeout
+        return patience + submission.timeout
 
     def _refuse_waiting(self, reason: str) -> None:
         while self._waiting:
@@ -151,8 +152,8 @@ class Lane:
 
     def _deliver(self, job: Job, answer: Answer) -> None:
         self._ended += 1
-        _, _, _, sink, place = job
+        submission, place = job
         try:
-            sink.deliver(place, answer)
+            submission.deliver(place, answer)
         except Exception:
             logger.exception("Whoever waited for an answer of %s failed", self._origin.url)

@@ -13,15 +13,14 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import repeat
-from typing import Any, Final
+from typing import Final, Protocol
 
 from pushtasks.net.http import Answer, Request, Unanswered
 from pushtasks.net.lane import QUEUE_LIMIT, Lane
 from pushtasks.net.origin import Origin
-from pushtasks.net.transfer import Job
 from pushtasks.net.watch import INTERVAL, Watch
 
 logger = logging.getLogger(__name__)
@@ -48,34 +47,33 @@ def exchange_limit(timeout: float) -> float:
     return 2 * timeout + QUEUE_LIMIT + GRACE
 
 
-def _uncancellable() -> Future[Any]:
-    """Return a future that nobody can cancel: the request is on its way."""
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()
-    return future
+class Requests(Protocol):
+    """Some requests, in order: a list, or what makes each when it is asked for.
 
+    Each is asked for in the I/O thread, which is the next to look at it, and once for each time
+    that it is sent.
+    """
 
-class _Single:
-    """Hands the only answer of a submission to its future."""
+    def __len__(self) -> int:
+        """Return how many there are."""
 
-    __slots__ = ("future",)
-
-    def __init__(self) -> None:
-        self.future: Future[Answer] = _uncancellable()
-
-    def deliver(self, _place: int, answer: Answer) -> None:
-        self.future.set_result(answer)
+    def __getitem__(self, place: int, /) -> Request:
+        """Return one of them."""
 
 
 class _Batch:
     """Gathers the answers of a submission. Only one thread delivers, so it needs no lock."""
 
-    __slots__ = ("_missing", "answers", "future")
+    __slots__ = ("_missing", "answers", "future", "request", "submitted", "timeout")
 
-    def __init__(self, size: int) -> None:
-        self.future: Future[list[Answer]] = _uncancellable()
-        self.answers: list[Answer] = [NOT_YET] * size
-        self._missing = size
+    def __init__(self, requests: Requests, timeout: float) -> None:
+        self.request = requests.__getitem__
+        self.timeout = timeout
+        self.submitted = time.monotonic()
+        self.future: Future[list[Answer]] = Future()
+        self.future.set_running_or_notify_cancel()  # nobody can cancel it: it is on its way
+        self._missing = len(requests)
+        self.answers: list[Answer] = [NOT_YET] * self._missing
 
     def deliver(self, place: int, answer: Answer) -> None:
         self.answers[place] = answer
@@ -106,36 +104,29 @@ class Multiplexer:
 
     # Any thread ----------------------------------------------------------------------------------
 
-    def submit(self, origin: Origin, request: Request, timeout: float) -> Future[Answer]:
-        """Send one request.
+    def submit(self, origin: Origin, requests: Requests, timeout: float) -> Future[list[Answer]]:
+        """Send requests for the price of one wake-up.
 
         Args:
             origin: Where to, and over whose connections.
-            request: What to send.
-            timeout: Seconds for the answer once the request is under way. It may wait for its turn
+            requests: What to send.
+            timeout: Seconds for each answer once its request is under way. It may wait for its turn
                 for as long, and longer while answers to others keep coming.
 
         Returns:
-            The future answer. The call itself waits only while the multiplexer is full.
+            The future answers, in the same order. The call itself waits only while the multiplexer
+            is full.
         """
-        single = _Single()
-        self._enqueue(origin, [(request, timeout, time.monotonic(), single, 0)])
-        return single.future
-
-    def submit_many(
-        self, origin: Origin, requests: Sequence[Request], timeout: float
-    ) -> Future[list[Answer]]:
-        """Send many requests for the price of one wake-up; answers come in the same order."""
         return self._submit(origin, requests, timeout).future
 
     def exchange(
         self,
         origin: Origin,
-        requests: Sequence[Request],
+        requests: Requests,
         timeout: float,
         watch: Watch[Answer] | None = None,
     ) -> list[Answer]:
-        """Send requests as `submit_many` does, and wait for their answers.
+        """Send requests as `submit` does, and wait for their answers.
 
         Args:
             origin: As of `submit`, and so is the timeout.
@@ -155,16 +146,10 @@ class Multiplexer:
                 if watch:
                     watch.look(batch.answers)
 
-    def _submit(self, origin: Origin, requests: Sequence[Request], timeout: float) -> _Batch:
-        batch, now = _Batch(len(requests)), time.monotonic()
-        if requests:
-            places = range(len(requests))
-            self._enqueue(
-                origin,
-                list(
-                    zip(requests, repeat(timeout), repeat(now), repeat(batch), places, strict=False)
-                ),
-            )
+    def _submit(self, origin: Origin, requests: Requests, timeout: float) -> _Batch:
+        batch = _Batch(requests, timeout)
+        if len(requests):
+            self._enqueue(origin, batch, len(requests))
         else:
             batch.future.set_result([])
         return batch
@@ -190,15 +175,16 @@ class Multiplexer:
         lane = self._lanes.get(origin)
         return lane.connections if lane else 0
 
-    def _enqueue(self, origin: Origin, jobs: list[Job]) -> None:
+    def _enqueue(self, origin: Origin, batch: _Batch, count: int) -> None:
         with self._room:
-            refusal = self._wait_for_room(jobs[0][1])
+            refusal = self._wait_for_room(batch.timeout)
             if refusal is None:
-                self._held += len(jobs)
+                self._held += count
+                jobs = zip(repeat(batch), range(count), strict=False)
                 self._post(lambda: self._lane(origin).add(jobs))
                 return
-        for _, _, _, sink, place in jobs:
-            sink.deliver(place, refusal)
+        for place in range(count):
+            batch.deliver(place, refusal)
 
     def _wait_for_room(self, timeout: float) -> Unanswered | None:
         self._room.wait_for(lambda: self._held < self._capacity or self._stop_at, timeout)

@@ -16,9 +16,9 @@ KEEP_ALIVE_IDLE: Final = 30
 KEEP_ALIVE_INTERVAL: Final = 10
 #: Seconds that sent bytes may stay unacknowledged before the kernel gives the connection up.
 USER_TIMEOUT: Final = 10.0
-#: Bytes per second of one response, more than any answer of a push has. It is the window that
-#: libcurl gives each stream at first; were there no limit, it would widen the window of every
-#: stream by a frame and a system call of its own.
+#: Bytes per second of one response to a push. It is the window that libcurl gives each stream at
+#: first; were there no limit, libcurl would widen the window of every stream, by a frame and a
+#: system call of its own. A body is cut (`body_limit`) long before it would have to wait.
 RECEIVE_SPEED: Final = 64 * 1024
 
 #: What libcurl says when a request met a GOAWAY, a refusal or a dead connection five times.
@@ -57,17 +57,24 @@ NEVER_SENT: Final = frozenset(
 UNUSABLE: Final = (pycurl.error, ValueError)
 
 
-class Sink(Protocol):
-    """Takes the answers of one submission, in the I/O thread."""
+class Submission(Protocol):
+    """Requests that were handed over together, as the I/O thread sees them."""
+
+    #: Seconds for each answer once its request is under way, and for the wait before.
+    timeout: float
+    #: Monotonic time at which they were handed over.
+    submitted: float
+
+    def request(self, place: int) -> Request:
+        """Return the request with this place, when it is its turn."""
 
     def deliver(self, place: int, answer: Answer) -> None:
-        """Take the answer to the request with this place in the submission."""
+        """Take the answer to it."""
 
 
-#: A request on its way, and who waits for its answer: the request; seconds for the answer once it
-#: is under way, and for the wait before; the monotonic time at which it was handed over; the sink,
-#: and which of its requests it is. A bare tuple, which costs a seventh of a named one.
-Job = tuple[Request, float, float, Sink, int]
+#: A request on its way: where it is from, and which it is there. A bare tuple, which costs a
+#: seventh of a named one.
+Job = tuple[Submission, int]
 
 
 class Connections(Protocol):
@@ -94,6 +101,7 @@ class Transfer:
         "_origin",
         "_position",
         "_refused",
+        "_request",
         "_set",
         "curl",
         "is_reusable",
@@ -116,6 +124,7 @@ class Transfer:
         self._headers: dict[str, str] = {}
         self._position = 0
         self._refused = False
+        self._request: Request | None = None
         self._set = self.curl.setopt
         #: What the handle has of the last job, and need not be told again.
         self._last_body: bytes | None = None
@@ -123,6 +132,7 @@ class Transfer:
         self._set_transport(origin)
         self._set_identity(origin)
         self._set(pycurl.POST, 1)
+        self._set(pycurl.URL, self._origin.url)
         self._set(pycurl.WRITEFUNCTION, self._on_body)
         self._set(pycurl.SOCKOPTFUNCTION, self._on_connection)
         if not origin.resend:
@@ -166,9 +176,11 @@ class Transfer:
     def load(self, job: Job, now: float) -> None:
         """Prepare to send the request of `job`."""
         self.job, self.started = job, now
-        request, timeout, _, _, _ = job
+        submission, place = job
+        request = self._request = submission.request(place)
+        timeout = submission.timeout
         self._limit = request.body_limit
-        self._set(pycurl.URL, self._origin.url + request.path)
+        self._set(pycurl.REQUEST_TARGET, request.path)
         try:
             self._set(pycurl.HTTPHEADER, request.headers)
         except UnicodeEncodeError:  # a collapse id may be any UTF-8
@@ -192,6 +204,7 @@ class Transfer:
 
     def _load_peculiarities(self, request: Request) -> None:
         self.is_reusable = False
+        self._set(pycurl.MAX_RECV_SPEED_LARGE, 0)
         if request.method != "POST":
             self._set(pycurl.HTTPGET, 1)
             self._set(pycurl.CUSTOMREQUEST, request.method)
@@ -248,11 +261,11 @@ class Transfer:
 
     def _on_header(self, line: bytes) -> None:
         name, _, value = line.decode("latin-1").partition(":")
-        if self.job and name.lower() in self.job[0].wanted_headers:
+        if self._request and name.lower() in self._request.wanted_headers:
             self._headers[name.lower()] = value.strip()
 
     def _on_read(self, size: int) -> bytes:
-        body = self.job[0].body if self.job else b""
+        body = self._request.body if self._request else b""
         part = body[self._position : self._position + size]
         self._position += len(part)
         return part

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
@@ -99,6 +99,12 @@ class Begun(NamedTuple):
             bool(is_repeat),
             tuple(slots),
         )
+
+    def left(self, entries: Mapping[int, Any]) -> Mapping[int, Any]:
+        """Return those entries, by their places, whose devices are not settled."""
+        if not self.settled:
+            return entries
+        return {p: entry for p, entry in entries.items() if not self.is_settled(p)}
 
     def is_settled(self, place: int) -> bool:
         """Tell whether the device at a place is settled."""

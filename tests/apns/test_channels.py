@@ -90,7 +90,7 @@ class TestRequests:
             path, b"", (line,), "DELETE"
         )
         assert channels.list_request("com.example.app") == Request(
-            "/1/apps/com.example.app/all-channels", b"", (), "GET"
+            "/1/apps/com.example.app/all-channels", b"", (), "GET", body_limit=1024 * 1024
         )
 
     def test_bundle_id_cannot_leave_its_place_in_the_path(self):

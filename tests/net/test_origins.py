@@ -9,7 +9,7 @@ ACCEPTED = Response(200)
 
 def test_different_identities_never_share_a_connection(multiplexer, apns):
     origins = [apns.origin(identity=f"team/{key}") for key in "abc"]
-    futures = [multiplexer.submit_many(origin, apns.pushes(50), 10) for origin in origins]
+    futures = [multiplexer.submit(origin, apns.pushes(50), 10) for origin in origins]
     assert all(future.result(10) == [ACCEPTED] * 50 for future in futures)
     assert apns.stats["connections_opened"] == 3
     assert [multiplexer.connections(origin) for origin in origins] == [1, 1, 1]

@@ -129,5 +129,5 @@ def test_a_process_that_ends_without_closing_ends_at_once(apns, run):
     run("""
         multiplexer = Multiplexer()
         send(multiplexer, 0, 10)
-        multiplexer.submit(origin, push(11), 10)
+        multiplexer.submit(origin, [push(11)], 10)
     """)

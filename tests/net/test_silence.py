@@ -34,7 +34,7 @@ def test_a_silent_connection_is_replaced_while_requests_still_hang_on_it(multipl
     origin = apns.origin()
     multiplexer.exchange(origin, apns.pushes(300), 10)
     apns.fault(stall=True, times=1)
-    hanging = multiplexer.submit_many(origin, apns.pushes(200), 20)
+    hanging = multiplexer.submit(origin, apns.pushes(200), 20)
     began = time.monotonic()
     assert multiplexer.exchange(origin, [apns.push(7)], 20) == [ACCEPTED]
     assert time.monotonic() - began < 3
@@ -94,7 +94,7 @@ def test_renew_sends_what_comes_over_a_new_connection_and_drains_the_old(
     origin = apns.origin()
     multiplexer.exchange(origin, [apns.push()], 10)
     apns.fault(delay=0.3)
-    in_flight = multiplexer.submit_many(origin, apns.pushes(10), 10)
+    in_flight = multiplexer.submit(origin, apns.pushes(10), 10)
     wait_until(lambda: apns.stats["in_flight"] == 10)
     multiplexer.renew(origin)
     assert multiplexer.exchange(origin, [apns.push(11)], 10) == [ACCEPTED]
@@ -109,8 +109,8 @@ def test_renew_leaves_connections_alone_that_are_new_themselves(multiplexer, apn
     apns.fault(delay=0.2)
     for _ in range(5):
         multiplexer.renew(origin)
-    first = multiplexer.submit(origin, apns.push(1), 10)
+    first = multiplexer.submit(origin, [apns.push(1)], 10)
     for _ in range(5):
         multiplexer.renew(origin)
-    assert first.result(10) == ACCEPTED
+    assert first.result(10) == [ACCEPTED]
     assert apns.stats["connections_opened"] == 2

@@ -38,7 +38,7 @@ def ear():
 
 
 def test_a_connection_is_told_when_it_opens_and_when_it_closes(ear, multiplexer, apns, wait_until):
-    multiplexer.submit_many(apns.origin(), apns.pushes(500), 10).result(20)
+    multiplexer.submit(apns.origin(), apns.pushes(500), 10).result(20)
     wait_until(lambda: ear.total("streams") == 0 and ear.total("opened") == 1)
     assert ear.total("closed") == 0
 
@@ -51,7 +51,7 @@ def test_a_connection_is_told_when_it_opens_and_when_it_closes(ear, multiplexer,
 def test_every_answer_is_counted_and_timed(ear, multiplexer, apns):
     apns.fault(delay=0.05)
 
-    answers = multiplexer.submit_many(apns.origin(), apns.pushes(300), 10).result(20)
+    answers = multiplexer.submit(apns.origin(), apns.pushes(300), 10).result(20)
 
     assert answers == [Response(200)] * 300
     assert sum(record.count for record in ear.answered) == 300
@@ -60,7 +60,7 @@ def test_every_answer_is_counted_and_timed(ear, multiplexer, apns):
 
 def test_streams_are_told_while_they_are_open(ear, multiplexer, apns, wait_until):
     apns.fault(delay=3 * INTERVAL)
-    future = multiplexer.submit_many(apns.origin(), apns.pushes(50), 10)
+    future = multiplexer.submit(apns.origin(), apns.pushes(50), 10)
 
     wait_until(lambda: ear.total("streams") == 49 or future.done())  # the first opened the gate
     assert ear.total("streams") == 49
@@ -72,7 +72,7 @@ def test_streams_are_told_while_they_are_open(ear, multiplexer, apns, wait_until
 def test_each_goaway_is_counted(ear, multiplexer, apns, wait_until):
     apns.fault(goaway_every=100)
 
-    multiplexer.submit_many(apns.origin(), apns.pushes(2000), 10).result(20)
+    multiplexer.submit(apns.origin(), apns.pushes(2000), 10).result(20)
 
     goaways = apns.stats["connections_opened"] - 1
     wait_until(lambda: ear.total("streams") == 0)
@@ -86,7 +86,7 @@ def test_of_connections_side_by_side_goaways_are_not_counted_twice(
 ):
     apns.fault(goaway_every=100)
 
-    multiplexer.submit_many(apns.origin(connections=2), apns.pushes(2000), 10).result(20)
+    multiplexer.submit(apns.origin(connections=2), apns.pushes(2000), 10).result(20)
 
     goaways = apns.stats["connections_opened"] - 2
     wait_until(lambda: ear.total("streams") == 0)
@@ -96,9 +96,9 @@ def test_of_connections_side_by_side_goaways_are_not_counted_twice(
 
 def test_a_renewed_connection_is_no_goaway(ear, multiplexer, apns, wait_until):
     origin = apns.origin()
-    multiplexer.submit(origin, apns.push(), 10).result(10)
+    multiplexer.submit(origin, [apns.push()], 10).result(10)
     multiplexer.renew(origin)
-    multiplexer.submit(origin, apns.push(), 10).result(10)
+    multiplexer.submit(origin, [apns.push()], 10).result(10)
 
     wait_until(lambda: ear.total("closed") == 1)
     assert (ear.total("opened"), ear.total("goaways")) == (2, 0)
@@ -107,7 +107,7 @@ def test_a_renewed_connection_is_no_goaway(ear, multiplexer, apns, wait_until):
 def test_a_server_that_cannot_be_reached_is_no_connection(ear, multiplexer, apns, authority):
     origin = apns.origin(ca_file=str(authority.ca_file))
 
-    answer = multiplexer.submit(origin, apns.push(), 2).result(10)
+    (answer,) = multiplexer.submit(origin, [apns.push()], 2).result(10)
 
     assert not isinstance(answer, Response)
     assert ear.total("opened") == 0
@@ -117,7 +117,7 @@ def test_a_failing_observer_costs_no_answer(ear, apns, caplog):
     ear.is_broken = True
     multiplexer = Multiplexer()
 
-    answers = multiplexer.submit_many(apns.origin(), apns.pushes(100), 10).result(10)
+    answers = multiplexer.submit(apns.origin(), apns.pushes(100), 10).result(10)
     multiplexer.close(drain=0)
 
     assert answers == [Response(200)] * 100

@@ -97,7 +97,7 @@ def test_the_next_request_tries_again(multiplexer, apns, fails, start_http11, au
 
 def test_what_goes_to_other_servers_is_not_held_up(multiplexer, apns, start_server, authority):
     server = start_server(lambda connection: connection.recv(2**20) and connection.recv(2**20))
-    stuck = multiplexer.submit_many(server.origin(authority), apns.pushes(10), 10)
+    stuck = multiplexer.submit(server.origin(authority), apns.pushes(10), 10)
     began = time.monotonic()
     assert multiplexer.exchange(apns.origin(), apns.pushes(10), 10) == [ACCEPTED] * 10
     assert time.monotonic() - began < 1
