@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pushtasks.apns.notification import EPOCH, Notification
-from pushtasks.net.http import Request, Response, json_object
+from pushtasks.net.http import Request, Response, json_object, post
 from pushtasks.results import Verdict
 from pushtasks.wire import apns_http2 as wire
 
@@ -59,7 +59,7 @@ def request(
         payload: JSON in UTF-8.
         apns_id: Canonical UUID; the same one on every attempt.
     """
-    return Request(wire.DEVICE_PATH + device_token, payload, (*shared_headers, _ID_LINE + apns_id))
+    return post(wire.DEVICE_PATH + device_token, payload, (*shared_headers, _ID_LINE + apns_id))
 
 
 def read_response(response: Response, apns_id: str) -> Verdict:

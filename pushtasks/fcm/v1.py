@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from pushtasks.net.http import NOTHING, Request, Response, json_object
+from pushtasks.net.http import NOTHING, Request, Response, json_object, post
 from pushtasks.results import Verdict
 from pushtasks.wire import fcm as wire
 
@@ -35,7 +35,7 @@ def request(path: str, body: bytes, authorization: str) -> Request:
         body: As `message.encode` made it.
         authorization: `Bearer …`.
     """
-    return Request(path, body, (f"authorization: {authorization}", _CONTENT_TYPE))
+    return post(path, body, (f"authorization: {authorization}", _CONTENT_TYPE))
 
 
 def read_response(response: Response) -> Verdict:

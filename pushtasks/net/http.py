@@ -15,6 +15,10 @@ NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 #: Seconds; no Retry-After is taken for longer than that.
 LONGEST_RETRY_AFTER: Final = 86_400.0
 
+_NONE: Final[frozenset[str]] = frozenset()
+_BODY_LIMIT: Final = 32 * 1024
+_new: Final = tuple.__new__
+
 
 class Request(NamedTuple):
     """One request to the origin that it is handed to."""
@@ -26,9 +30,14 @@ class Request(NamedTuple):
     headers: tuple[str, ...]
     method: str = "POST"
     #: Names, in lower case, of the response headers that the caller wants to see.
-    wanted_headers: frozenset[str] = frozenset()
+    wanted_headers: frozenset[str] = _NONE
     #: Bytes of the response body that are kept; a longer one is cut there.
-    body_limit: int = 32 * 1024
+    body_limit: int = _BODY_LIMIT
+
+
+def post(path: str, body: bytes, headers: tuple[str, ...]) -> Request:
+    """Return a `Request` that leaves the rest as it is; the class itself takes twice as long."""
+    return _new(Request, (path, body, headers, "POST", _NONE, _BODY_LIMIT))
 
 
 class Response(NamedTuple):

@@ -169,30 +169,28 @@ class Transfer:
 
     def open_only(self) -> None:
         """Prepare to open a connection, and to leave it in the pool without any request on it."""
-        self._set(pycurl.URL, self._origin.url)
         self._set(pycurl.FRESH_CONNECT, 1)
         self._set(pycurl.PREREQFUNCTION, lambda *_: pycurl.PREREQFUNC_ABORT)
 
     def load(self, job: Job, now: float) -> None:
         """Prepare to send the request of `job`."""
-        self.job, self.started = job, now
         submission, place = job
-        request = self._request = submission.request(place)
-        timeout = submission.timeout
-        self._limit = request.body_limit
-        self._set(pycurl.REQUEST_TARGET, request.path)
+        timeout, request = submission.timeout, submission.request(place)
+        self.job, self._request, self.started = job, request, now
+        path, body, headers, method, wanted_headers, self._limit = request
+        self._set(pycurl.REQUEST_TARGET, path)
         try:
-            self._set(pycurl.HTTPHEADER, request.headers)
+            self._set(pycurl.HTTPHEADER, headers)
         except UnicodeEncodeError:  # a collapse id may be any UTF-8
-            self._set(pycurl.HTTPHEADER, [line.encode() for line in request.headers])
+            self._set(pycurl.HTTPHEADER, [line.encode() for line in headers])
         if not self._origin.resend:
             self._position, self._refused = 0, False
-        if request.body is not self._last_body:
-            self._load_body(request.body)
+        if body is not self._last_body:
+            self._load_body(body)
         if timeout != self._last_timeout:
             self._set(pycurl.TIMEOUT_MS, int(timeout * 1000))
             self._last_timeout = timeout
-        if request.method != "POST" or request.wanted_headers:
+        if method != "POST" or wanted_headers:
             self._load_peculiarities(request)
 
     def _load_body(self, body: bytes) -> None:
