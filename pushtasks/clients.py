@@ -88,7 +88,7 @@ def apns_client(
             client: ApnsClient | GatewayClient = _makers.apns(celery_app, app, environment)
             return client
 
-    return _current().client((id(celery_app), "apns", name, environment), make)
+    return _current().client((celery_app, "apns", name, environment), make)
 
 
 def fcm_client(celery_app: Celery, name: str) -> FcmClient | LegacyClient:
@@ -105,7 +105,7 @@ def fcm_client(celery_app: Celery, name: str) -> FcmClient | LegacyClient:
             client: FcmClient | LegacyClient = _makers.fcm(app)
             return client
 
-    return _current().client((id(celery_app), "gcm", name), make)
+    return _current().client((celery_app, "gcm", name), make)
 
 
 def make_apns(celery_app: Celery, app: ApnsApp, environment: str) -> ApnsClient | GatewayClient:

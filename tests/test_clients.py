@@ -1,5 +1,6 @@
 """What one process owns: a client for each app, and nothing that it got through a fork."""
 
+import gc
 import os
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import time
 import tomllib
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -63,6 +65,22 @@ def test_an_app_has_one_client(app):
     assert clients.apns_client(app, "default") is client
     assert clients.apns_client(app, "default", "production") is client
     assert clients.fcm_client(app, "default") is clients.fcm_client(app, "default")
+
+
+def test_no_celery_app_takes_the_place_in_memory_of_one_that_has_clients(settings):
+    celery_app = Celery("host", set_as_current=False)
+    celery_app.conf.pushtasks = settings
+    kept = weakref.ref(celery_app)
+    clients.fcm_client(celery_app, "default")
+
+    celery_app.close()
+    del celery_app
+    gc.collect()
+    assert kept() is not None
+
+    clients.close()
+    gc.collect()
+    assert kept() is None
 
 
 def test_another_app_and_another_environment_have_their_own(app):

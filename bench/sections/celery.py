@@ -21,6 +21,7 @@ from suite.workers import Work, Worker, worker
 from sections import LEAST, Setting, client_case
 
 NOTHING = "a task that does nothing"
+WAITING = "a task that sleeps for 60 ms"
 #: Seconds until the far sink answers.
 DELAY = 0.06
 FAR = Behaviour(delay=DELAY)
@@ -131,6 +132,7 @@ def _singles(name: str, one: Worker, pool: Pool, count: int) -> Case:
     }
     if pool is THREADS:
         contenders |= {
+            WAITING: _contender(one, "bench.waiting", at_sixty, seconds=DELAY),
             f"{AIOAPNS}, 60 ms": _contender(one, "bench.aioapns", at_sixty, app="far"),
             f"{OURS} FCM, 60 ms": _contender(one, "pushtasks.send_gcm", at_sixty, app="far"),
             f"{FIREBASE}, 60 ms": _contender(one, "bench.firebase_admin", at_sixty, app="far"),
@@ -138,7 +140,7 @@ def _singles(name: str, one: Worker, pool: Pool, count: int) -> Case:
     return Case(name, contenders, NOTHING)
 
 
-def _contender(one: Worker, task: str, count: int, **named: str) -> Callable[[], Measured]:
+def _contender(one: Worker, task: str, count: int, **named: str | float) -> Callable[[], Measured]:
     calls = [((f"{number:064x}", TEXT), named) for number in range(count)]
     return partial(one.measure, Work(task, calls))
 

@@ -1,4 +1,4 @@
-"""Tasks to compare ours with: one that does nothing, and what people write around other clients.
+"""Tasks to compare ours with: two that send nothing, and what people write around other clients.
 
 The clients live as long as the process, as ours do. Where they send to stands in `BENCH_NEAR` and
 `BENCH_FAR`, in the arguments that clients on their own get.
@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import threading
+import time
 from functools import cache
 
 import firebase_admin
@@ -23,6 +24,12 @@ _lock = threading.Lock()
 
 @shared_task(name="bench.nothing")
 def nothing(_token: str, _text: str) -> bool:
+    return True
+
+
+@shared_task(name="bench.waiting")
+def wait(_token: str, _text: str, *, seconds: float) -> bool:
+    time.sleep(seconds)
     return True
 
 
