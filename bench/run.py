@@ -1,7 +1,7 @@
 """Compare push clients with each other on this machine, each in a process of its own."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -95,13 +95,17 @@ def main(
     console = Console()
     with console.status("") as status:
         run = Run(rounds, pushes, sink, clients, status.update)
-        for section in COMPARED:
-            if section in only:
-                run.compare(section)
-        if MEMORY in only:
-            run.look()
-    options = {"pushes": pushes, "rounds": rounds, "sink": sink, "only": sorted(only)}
-    report = Report(describe(), run.versions, options, run.results, run.looks)
+        try:
+            run.run(only)
+        finally:  # what has been measured by then is kept, whatever went wrong
+            if run.results or run.looks:
+                options = {"pushes": pushes, "rounds": rounds, "sink": sink, "only": sorted(only)}
+                report = Report(describe(), run.versions, options, run.results, run.looks)
+                keep(report, console, json_file, plot_file)
+
+
+def keep(report: Report, console: Console, json_file: Path | None, plot_file: Path | None) -> None:
+    """Print a report and save it."""
     console.print(report.drawn())
     unnamed = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     json_file, plot_file = json_file or unnamed, plot_file or unnamed.with_suffix(".png")
@@ -125,6 +129,14 @@ class Run:
     versions: dict[str, str] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
     looks: list[memory.Look] = field(default_factory=list)
+
+    def run(self, only: Collection[str]) -> None:
+        """Run these sections."""
+        for section in COMPARED:
+            if section in only:
+                self.compare(section)
+        if MEMORY in only:
+            self.look()
 
     def compare(self, section: str) -> None:
         """Measure all contenders of a section."""

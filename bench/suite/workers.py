@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from kombu import pools
 from redis import Redis
 
 from suite.contract import ClientError, Measured
@@ -191,6 +192,7 @@ def worker(
             yield Worker(name, process.pid, app, Redis.from_url(results_url), variables)
         finally:
             process.terminate()
+            pools.reset()  # or another broker on the same port would be taken for this one
 
 
 def _wait_for(app: Celery, name: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
