@@ -146,7 +146,6 @@ class Transfer:
         self._set(pycurl.PIPEWAIT, 1)
         self._set(pycurl.NOSIGNAL, 1)
         self._set(pycurl.MAX_RECV_SPEED_LARGE, RECEIVE_SPEED)
-        self._set(pycurl.PATH_AS_IS, 1)
         self._set(pycurl.USERAGENT, "")  # none: nobody asks for it, and each header costs
         self._set(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_TIMEOUT * 1000))
         self._set(pycurl.MAXAGE_CONN, int(origin.idle_age))
