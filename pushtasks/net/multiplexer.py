@@ -21,6 +21,7 @@ from typing import Final, Protocol
 from pushtasks.net.http import Answer, Request, Unanswered
 from pushtasks.net.lane import QUEUE_LIMIT, Lane
 from pushtasks.net.origin import Origin
+from pushtasks.net.transfer import Submission
 from pushtasks.net.watch import INTERVAL, Watch
 
 logger = logging.getLogger(__name__)
@@ -175,16 +176,16 @@ class Multiplexer:
         lane = self._lanes.get(origin)
         return lane.connections if lane else 0
 
-    def _enqueue(self, origin: Origin, batch: _Batch, count: int) -> None:
+    def _enqueue(self, origin: Origin, submission: Submission, count: int) -> None:
         with self._room:
-            refusal = self._wait_for_room(batch.timeout)
+            refusal = self._wait_for_room(submission.timeout)
             if refusal is None:
                 self._held += count
-                jobs = zip(repeat(batch), range(count), strict=False)
+                jobs = zip(repeat(submission), range(count), strict=False)
                 self._post(lambda: self._lane(origin).add(jobs))
                 return
         for place in range(count):
-            batch.deliver(place, refusal)
+            submission.deliver(place, refusal)
 
     def _wait_for_room(self, timeout: float) -> Unanswered | None:
         self._room.wait_for(lambda: self._held < self._capacity or self._stop_at, timeout)
