@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import Any
 
 from celery import Celery
@@ -15,7 +16,6 @@ from pushtasks.apns.notification import (
     apns_id,
     device_apns_id,
     device_token,
-    id_prefix,
 )
 from pushtasks.arguments import (
     IDENTIFIER,
@@ -26,7 +26,7 @@ from pushtasks.arguments import (
     shown_token,
 )
 from pushtasks.config import ApnsApp, GcmApp
-from pushtasks.delivery import Device, Policy
+from pushtasks.delivery import Device, Devices, Policy
 from pushtasks.errors import InvalidPush
 from pushtasks.fcm.client import Sender
 from pushtasks.feedback import known_dead
@@ -45,7 +45,7 @@ def apns_devices(
     arguments: Arguments,
     list_id: str,
     entries: Mapping[int, Any],
-) -> list[Device[Any]]:
+) -> Devices[Any]:
     """Return the devices of a list for Apple.
 
     Args:
@@ -64,24 +64,12 @@ def apns_devices(
         {**arguments, "topic": arguments.get("topic") or app.topic},
         list_id,
     )
-    notification, push, prefix = shared.notification, client.push, id_prefix(list_id)
-    devices: list[Device[Any]] = []
-    for place, entry in entries.items():
-        if isinstance(entry, str):  # gets what all get
-            given: Any
-            try:
-                given = push(device_token(entry), notification, f"{prefix}{place:012x}")
-            except InvalidPush as error:
-                given = error
-            devices.append(Device(place, entry, given))
-        else:
-            devices.append(shared.device(place, entry))
-    return devices
+    return Devices.of(starmap(shared.device, entries.items()))
 
 
 def fcm_devices(
     client: Sender, arguments: Arguments, entries: Mapping[int, Any], *, may_override: bool = False
-) -> list[Device[Any]]:
+) -> Devices[Any]:
     """Return the devices of a list for Google.
 
     Args:
@@ -100,21 +88,22 @@ def fcm_devices(
 
     shared = message(arguments["payload"])
     if not may_override:
-        return [_fcm_device(place, target, shared) for place, target in entries.items()]
-    return [_fcm_pair(place, entry, shared, message) for place, entry in entries.items()]
+        return Devices.of(_fcm_device(place, target, shared) for place, target in entries.items())
+    return Devices.of(_fcm_pair(place, it, shared, message) for place, it in entries.items())
 
 
 def spared(
-    celery_app: Celery, provider: Provider, app: ApnsApp | GcmApp, devices: list[Device[Any]]
-) -> list[Device[Any]]:
+    celery_app: Celery, provider: Provider, app: ApnsApp | GcmApp, devices: Devices[Any]
+) -> Devices[Any]:
     """Settle devices that are known to be dead, if the app leaves such out."""
-    dead = verdicts_of_dead(celery_app, provider, app, [device.token for device in devices])
+    tokens = [*devices.tokens, *(device.token for device in devices.settled)]
+    dead = verdicts_of_dead(celery_app, provider, app, tokens)
     if not dead:
         return devices
-    return [
+    return Devices.of(
         device._replace(push=dead[device.token]) if device.token in dead else device
         for device in devices
-    ]
+    )
 
 
 def verdicts_of_dead(
@@ -138,7 +127,17 @@ class _ApnsList:
     list_id: str
 
     def device(self, place: int, entry: Any) -> Device[Any]:
-        """Return a device whose entry is a pair: some of it may hold for this one alone."""
+        """Return a device with what it gets, or why it gets nothing."""
+        if not isinstance(entry, str):
+            return self._pair(place, entry)
+        try:
+            token, chosen = device_token(entry), device_apns_id(self.list_id, place)
+            return Device(place, entry, self.client.push(token, self.notification, chosen))
+        except InvalidPush as error:
+            return Device(place, entry, error)
+
+    def _pair(self, place: int, entry: Any) -> Device[Any]:
+        """Return a device of whose push some may hold for it alone."""
         token, notification = entry, self.notification
         try:
             token, overrides = apns_entry(entry)

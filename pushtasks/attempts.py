@@ -1,7 +1,7 @@
 """One try of a task: check, send, judge; then a result, or the same task once more, later."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from pushtasks.apns.notification import apns_id, device_apns_id, device_token
 from pushtasks.arguments import Arguments, apns_notification, identifier_of, shown_token
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
-from pushtasks.delivery import Device, Later, Policy, deliver_many, deliver_one
+from pushtasks.delivery import Devices, Later, Policy, deliver_many, deliver_one
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
 from pushtasks.gathering import Gathering, Listing, Summary
 from pushtasks.identified import log_identified
@@ -147,7 +147,7 @@ class Attempt:
         token = shown_token(entry)
         return verdicts_of_dead(self.task.app, self.task.provider, self.app, [token]).get(token)
 
-    def spared(self, devices: list[Device[Any]]) -> list[Device[Any]]:
+    def spared(self, devices: Devices[Any]) -> Devices[Any]:
         """Settle devices of a list that are known to be dead, if they are to be left out."""
         return spared(self.task.app, self.task.provider, self.app, devices)
 
@@ -166,18 +166,20 @@ class Attempt:
             self.task.send_back(self.arguments, self.progress, turn.wait, reason)
         slots.clear()
 
-    def heeding(self, send: Callable[[list[Any]], list[Verdict]]) -> Callable[..., list[Verdict]]:
+    def heeding(
+        self, send: Callable[[Sequence[Any]], list[Verdict]]
+    ) -> Callable[..., list[Verdict]]:
         """Return a function that sends, and has all workers heed a provider that asks to wait."""
         limit = pacing.limit_of(self.task.provider, self.app)
 
-        def heed(pushes: list[Any]) -> list[Verdict]:
+        def heed(pushes: Sequence[Any]) -> list[Verdict]:
             verdicts = self._send(Kind.LIST, send, pushes)
             pacing.heed(self.task.app, limit, verdicts)
             return verdicts
 
         return heed
 
-    def send_one(self, send: Callable[[list[Any]], list[Verdict]], push: Any) -> Verdict:
+    def send_one(self, send: Callable[[Sequence[Any]], list[Verdict]], push: Any) -> Verdict:
         """Send a single push, and return what came of it."""
         return self._send(Kind.SINGLE, send, [push])[0]
 
@@ -210,7 +212,7 @@ class Attempt:
         return self._handed_over(gathering.to_dict())
 
     def _send(
-        self, kind: Kind, send: Callable[[list[Any]], list[Verdict]], pushes: list[Any]
+        self, kind: Kind, send: Callable[[Sequence[Any]], list[Verdict]], pushes: Sequence[Any]
     ) -> list[Verdict]:
         if not observers.registered:
             return send(pushes)

@@ -1,9 +1,11 @@
 """What becomes of pushes after one try: settled, or to be tried again."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from itertools import starmap
+from operator import itemgetter
+from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
 from pushtasks.gathering import Collector
@@ -35,6 +37,37 @@ class Device(NamedTuple, Generic[Push]):
     token: str
     #: Or why there is none to be sent, or what became of the device beforehand.
     push: Push | InvalidPush | Verdict
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Devices(Generic[Push]):
+    """Devices of a list: in columns those to be sent to, since an object for each costs more.
+
+    What is iterated over are all of them, by place.
+    """
+
+    places: Sequence[int]
+    tokens: Sequence[str]
+    pushes: Sequence[Push]
+    #: Those that nothing is sent to.
+    settled: list[Device[Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, devices: Iterable[Device[Push]]) -> Self:
+        """Return these, sorted out."""
+        ready: list[Device[Any]] = []
+        settled: list[Device[Any]] = []
+        for device in devices:
+            (settled if isinstance(device.push, _SETTLED) else ready).append(device)
+        places, tokens, pushes = zip(*ready, strict=True) if ready else ((), (), ())
+        return cls(places, tokens, pushes, settled)
+
+    def __len__(self) -> int:
+        return len(self.places) + len(self.settled)
+
+    def __iter__(self) -> Iterator[Device[Push]]:
+        ready = zip(self.places, self.tokens, self.pushes, strict=True)
+        return iter(sorted([*starmap(Device, ready), *self.settled], key=itemgetter(0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +106,8 @@ def deliver_one(policy: Policy, progress: Progress, token: str, verdict: Verdict
 def deliver_many(
     policy: Policy,
     progress: Progress,
-    devices: Sequence[Device[Push]],
-    send: Callable[[list[Push]], list[Verdict]],
+    devices: Devices[Push],
+    send: Callable[[Sequence[Push]], list[Verdict]],
     gathering: Collector,
 ) -> Later | None:
     """Send to the devices of a list, and gather what is settled.
@@ -89,18 +122,12 @@ def deliver_many(
     Returns:
         What is left for another try, if any.
     """
-    ready = []
-    pushes = []
-    for device in devices:
-        place, token, push = device
-        if isinstance(push, _SETTLED):
-            gathering.add(place, _beforehand(policy, token, push))
-        else:
-            ready.append(device)
-            pushes.append(push)
+    for place, token, settled in devices.settled:
+        gathering.add(place, _beforehand(policy, token, settled))
+    verdicts = send(devices.pushes) if devices.pushes else []
     left: dict[int, float] = {}
-    verdict = reason = None
-    for (place, token, _), verdict in zip(ready, send(pushes) if pushes else [], strict=True):
+    reason = None
+    for place, token, verdict in zip(devices.places, devices.tokens, verdicts, strict=True):
         if verdict.reason is None and not (verdict.canonical_id or verdict.failed_registration_ids):
             gathering.accept(place, token, verdict)
             continue
@@ -117,11 +144,6 @@ def deliver_many(
         f" (try {count} of {policy.retries + 1})"
     )
     return Later(max(left.values()), error, list(left), reason)
-
-
-def ready_places(devices: Sequence[Device[Any]]) -> list[int]:
-    """Return the places of those devices that `deliver_many` has something to send to, in order."""
-    return [place for place, _, push in devices if not isinstance(push, _SETTLED)]
 
 
 def _settle(

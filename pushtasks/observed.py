@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pushtasks import observers
@@ -23,7 +23,9 @@ class Call:
         self.started: float | None = None
         self.seconds: float | None = None
 
-    def make(self, send: Callable[[list[Any]], list[Verdict]], pushes: list[Any]) -> list[Verdict]:
+    def make(
+        self, send: Callable[[Sequence[Any]], list[Verdict]], pushes: Sequence[Any]
+    ) -> list[Verdict]:
         """Send, and tell when that begins and ends."""
         if not observers.registered:
             return send(pushes)

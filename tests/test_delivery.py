@@ -2,7 +2,7 @@
 
 import pytest
 
-from pushtasks.delivery import Device, Later, Policy, deliver_many, deliver_one
+from pushtasks.delivery import Device, Devices, Later, Policy, deliver_many, deliver_one
 from pushtasks.errors import InvalidPush, PushMaybeSent, PushNotSent
 from pushtasks.gathering import Listing, Summary
 from pushtasks.progress import Progress
@@ -81,7 +81,19 @@ def test_a_provider_token_that_stays_expired_after_renewal_is_a_matter_of_config
 
 
 def devices(*pushes):
-    return [Device(place, f"token{place}", push) for place, push in enumerate(pushes)]
+    return Devices.of(Device(place, f"token{place}", push) for place, push in enumerate(pushes))
+
+
+def test_devices_are_sorted_out_and_iterated_over_by_place():
+    error = InvalidPush("x")
+
+    made = devices("a", GONE, "c", error)
+
+    assert (made.places, made.tokens, made.pushes) == ((0, 2), ("token0", "token2"), ("a", "c"))
+    assert [device.push for device in made.settled] == [GONE, error]
+    assert [device.push for device in made] == ["a", GONE, "c", error]
+    assert len(made) == 4
+    assert "token0" not in repr(made)
 
 
 def test_of_a_list_only_what_needs_it_is_tried_again():

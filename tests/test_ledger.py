@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pushtasks.delivery import Device, Policy, deliver_many
+from pushtasks.delivery import Device, Devices, Policy, deliver_many
 from pushtasks.errors import InvalidPush
 from pushtasks.gathering import Listing, Summary
 from pushtasks.ledger import Try, abandoned, count
@@ -138,7 +138,9 @@ def try_of(number, verdicts):
     gathering = Summary(APNS, "default", {})
     policy = Policy(APNS, "default", retries=2, resend=True)
     answers = list(verdicts.values())
-    later = deliver_many(policy, Progress(tries=number), devices, lambda _: answers, gathering)
+    later = deliver_many(
+        policy, Progress(tries=number), Devices.of(devices), lambda _: answers, gathering
+    )
     one = Try(
         APNS,
         "default",

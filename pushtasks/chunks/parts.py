@@ -12,7 +12,7 @@ from pushtasks.addressing import apns_devices, fcm_devices, spared
 from pushtasks.arguments import identifier_of, shown_token
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
-from pushtasks.delivery import Device
+from pushtasks.delivery import Device, Devices
 from pushtasks.errors import InvalidPush
 from pushtasks.ledger import REFUSED, UNJUDGED, news_of, reason_of
 from pushtasks.net.multiplexer import exchange_limit
@@ -94,7 +94,7 @@ class Part:
         send: Send = self.client.send
         return partial(send, is_list=True) if self.provider == APNS else send
 
-    def devices(self, list_id: str, entries: Mapping[int, Any]) -> list[Device[Any]]:
+    def devices(self, list_id: str, entries: Mapping[int, Any]) -> Devices[Any]:
         """Return devices with what each gets.
 
         Args:
@@ -109,7 +109,9 @@ class Part:
             made = apns_devices(self.client, self.app, shared, list_id, entries)
         else:
             made = fcm_devices(self.client, shared, entries, may_override=True)
-        return spared(self.celery_app, self.provider, self.app, made) + self.refused
+        devices = spared(self.celery_app, self.provider, self.app, made)
+        devices.settled.extend(self.refused)
+        return devices
 
     def settled(self, place: int, result: Result, line: int | None) -> Settled:
         """Return what is to be noted of a device that was not simply accepted."""

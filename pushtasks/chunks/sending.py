@@ -6,7 +6,7 @@ worker is killed is sent again.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from pushtasks.chunks.message import Chunk
 from pushtasks.chunks.parts import Part, split
 from pushtasks.chunks.task import ChunkTask
 from pushtasks.config import current_settings
-from pushtasks.delivery import Device, Later, deliver_many, ready_places
+from pushtasks.delivery import Later, deliver_many
 from pushtasks.errors import PushError
 from pushtasks.observed import Call
 from pushtasks.observers import Kind
@@ -154,7 +154,7 @@ class _Sending:
         chunk, ends, silence = self._chunk, _Ends(self._chunk.size), [0.0]
         devices = part.devices("{}:{}".format(*chunk.name), begun.left(part.entries))
         call = Call(part.provider, part.app.name, Kind.CHUNK)
-        send = self._sender(part, devices, silence, call)
+        send = self._sender(part, devices.places, silence, call)
         rules = policy(part.provider, part.app)
         later = deliver_many(rules, chunk.progress, devices, send, ends)
         if observers.registered:
@@ -175,10 +175,10 @@ class _Sending:
         return _End(ends.count, len(ends.others), later)
 
     def _sender(
-        self, part: Part, devices: list[Device[Any]], silence: list[float], call: Call
-    ) -> Callable[[list[Any]], list[Verdict]]:
+        self, part: Part, places: Sequence[int], silence: list[float], call: Call
+    ) -> Callable[[Sequence[Any]], list[Verdict]]:
         """Return a function that sends, notes in between, and hears that the app is to wait."""
-        chunk, places = self._chunk, ready_places(devices)
+        chunk = self._chunk
 
         def watch(accepted: list[tuple[int, Verdict]]) -> None:
             done = Places.of(chunk.size, (places[i] for i, _ in accepted))
@@ -187,7 +187,7 @@ class _Sending:
             except StoreUnavailable as error:  # noted with the rest
                 logger.debug("Fan-out %s, chunk %d: %s", *chunk.name, error)
 
-        def send(pushes: list[Any]) -> list[Verdict]:
+        def send(pushes: Sequence[Any]) -> list[Verdict]:
             verdicts = call.make(partial(part.send, watch=watch), pushes)
             silence.append(pacing.asked_silence(part.limit, verdicts))
             return verdicts
