@@ -1,6 +1,7 @@
 """A notification for Apple devices and the names it goes by, checked before anything is sent."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -105,6 +106,21 @@ def device_token(value: object) -> str:
         f"{2 * DEVICE_TOKEN_LIMIT} digits; pass what the app got from "
         "didRegisterForRemoteNotificationsWithDeviceToken, in hexadecimal"
     )
+
+
+def are_device_tokens(values: Sequence[Any]) -> bool:
+    """Tell whether `device_token` returns each of these as it is, at a tenth of what it costs.
+
+    True only if all have the same length, as the tokens of an app do; False says nothing of any.
+    """
+    try:
+        text = " ".join(values)
+        size = len(values[0]) // 2
+        is_canonical = bytes.fromhex(text).hex(" ", size) == text
+    except (IndexError, TypeError, ValueError):  # none, no text, no hexadecimal digits
+        return False
+    has_no_inner_space = len(text) < len(values) * (2 * size + 1)
+    return is_canonical and has_no_inner_space and 0 < size <= DEVICE_TOKEN_LIMIT
 
 
 def _from_debug_form(value: str) -> bytes:

@@ -11,6 +11,7 @@ from pushtasks.apns.notification import (
     EPOCH,
     absolute_expiration,
     apns_id,
+    are_device_tokens,
     device_apns_id,
     device_token,
     notification,
@@ -74,6 +75,45 @@ class TestDeviceToken:
     @given(st.binary(min_size=1, max_size=256))
     def test_any_bytes_survive(self, binary):
         assert device_token(binary.hex(" ").upper()) == binary.hex()
+
+
+def is_device_token_already(value):
+    try:
+        return device_token(value) == value
+    except InvalidPush:
+        return False
+
+
+class TestDeviceTokens:
+    """Many at once."""
+
+    @given(st.integers(1, 256), st.data())
+    def test_those_of_an_app_are_told_together(self, size, data):
+        binaries = data.draw(st.lists(st.binary(min_size=size, max_size=size), min_size=1))
+        assert are_device_tokens([binary.hex() for binary in binaries])
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            *(TOKEN.upper(), TOKEN[:-2], TOKEN + "00", TOKEN[:-1], TOKEN[:-1] + "g", "", " "),
+            *(f"{TOKEN} {TOKEN}", f" {TOKEN}", f"{TOKEN[:32]} {TOKEN[32:]}", f"{TOKEN}\n"),
+            *(f"<{TOKEN}>", TOKEN[:-1] + "\u0660", "\ud800", None, 5, TOKEN.encode(), [TOKEN]),
+        ],
+    )
+    @pytest.mark.parametrize("place", [0, 1, 2])
+    def test_one_that_is_not_as_the_others_is_noticed(self, wrong, place):
+        values = [TOKEN, TOKEN]
+        values.insert(place, wrong)
+        assert not are_device_tokens(values)
+
+    @pytest.mark.parametrize("values", [[], [""], ["", ""], ["a" * 514]])
+    def test_none_and_empty_and_too_long_ones_are_not_told(self, values):
+        assert not are_device_tokens(values)
+
+    @given(st.lists(st.text("0a \t", max_size=5), min_size=1, max_size=4))
+    def test_only_what_each_by_itself_would_pass_is_passed_together(self, values):
+        if are_device_tokens(values):
+            assert all(map(is_device_token_already, values))
 
 
 class TestTopic:
