@@ -9,11 +9,12 @@ from typing import Any
 from celery import Celery
 
 from pushtasks.apns.binary import Frame
-from pushtasks.apns.client import ApnsClient
+from pushtasks.apns.client import ApnsClient, Push, SharedPushes
 from pushtasks.apns.gateway import GatewayClient
 from pushtasks.apns.notification import (
     Notification,
     apns_id,
+    are_device_tokens,
     device_apns_id,
     device_token,
 )
@@ -64,6 +65,8 @@ def apns_devices(
         {**arguments, "topic": arguments.get("topic") or app.topic},
         list_id,
     )
+    if isinstance(client, ApnsClient) and {*map(type, entries.values())} == {str}:
+        return shared.alike(entries)
     return Devices.of(starmap(shared.device, entries.items()))
 
 
@@ -126,6 +129,13 @@ class _ApnsList:
     arguments: Arguments
     list_id: str
 
+    def alike(self, entries: Mapping[int, str]) -> Devices[Push]:
+        """Return devices that all get what they share, since their entries are mere tokens."""
+        tokens, refused = _checked(entries)
+        places = list(tokens)
+        pushes = SharedPushes(self.notification, list(tokens.values()), self.list_id, places)
+        return Devices(places, [entries[place] for place in places], pushes, refused)
+
     def device(self, place: int, entry: Any) -> Device[Any]:
         """Return a device with what it gets, or why it gets nothing."""
         if not isinstance(entry, str):
@@ -151,6 +161,20 @@ class _ApnsList:
         if isinstance(push, Frame) and IDENTIFIER in overrides:  # a refusal may come too late
             push = push._replace(label=overrides[IDENTIFIER])
         return Device(place, token, push)
+
+
+def _checked(entries: Mapping[int, str]) -> tuple[Mapping[int, str], list[Device[Any]]]:
+    """Return device tokens as Apple takes them, by place, and the devices whose entry is none."""
+    if are_device_tokens(list(entries.values())):
+        return entries, []
+    tokens: dict[int, str] = {}
+    refused: list[Device[Any]] = []
+    for place, entry in entries.items():
+        try:
+            tokens[place] = device_token(entry)
+        except InvalidPush as error:
+            refused.append(Device(place, entry, error))
+    return tokens, refused
 
 
 def _fcm_device(place: int, target: Any, push: Callable[[object], Any]) -> Device[Any]:

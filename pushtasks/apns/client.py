@@ -1,19 +1,19 @@
 """Sends notifications of one app at Apple, over connections that outlive the task."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from pushtasks.apns import http2
 from pushtasks.apns.auth import ProviderToken
 from pushtasks.apns.certificate import app_certificate
 from pushtasks.apns.channels import Channels, Service
-from pushtasks.apns.notification import Notification
+from pushtasks.apns.notification import Notification, device_apns_id, id_prefix
 from pushtasks.config import ApnsApp
 from pushtasks.errors import PushMaybeSent, PushNotSent
 from pushtasks.keyfiles import read_key_material
 from pushtasks.net.http import Answer, Request, Response
-from pushtasks.net.multiplexer import NOT_YET, Multiplexer
+from pushtasks.net.multiplexer import NOT_YET, Multiplexer, Requests
 from pushtasks.net.origin import Origin
 from pushtasks.net.transfer import ACCEPTED
 from pushtasks.net.watch import Tell, Watch
@@ -31,6 +31,42 @@ class Push(NamedTuple):
     device_token: str
     notification: Notification
     apns_id: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SharedPushes(Sequence[Push]):
+    """One notification for many devices: as good as a list of pushes, but none is made unasked.
+
+    The requests do without, so of a fan-out only those are that were not simply accepted.
+    """
+
+    notification: Notification
+    #: Canonical, as `device_token` returns them.
+    device_tokens: Sequence[str]
+    #: What the `apns-id` of each is made of, with its place.
+    list_id: str
+    places: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.device_tokens)
+
+    def __getitem__(self, index: int) -> Push:  # type: ignore[override]  # nobody slices it
+        apns_id = device_apns_id(self.list_id, self.places[index])
+        return Push(self.device_tokens[index], self.notification, apns_id)
+
+    def requests(self, authorization: str | None) -> http2.SharedRequests:
+        """Return the request of each.
+
+        Args:
+            authorization: As of `http2.headers`.
+        """
+        return http2.SharedRequests(
+            http2.headers(self.notification, authorization),
+            self.device_tokens,
+            self.notification.payload,
+            id_prefix(self.list_id),
+            self.places,
+        )
 
 
 class ApnsClient:
@@ -67,19 +103,19 @@ class ApnsClient:
         returns; whether and when to try again is the caller's business.
 
         Args:
-            pushes: As `push` makes them.
+            pushes: As `push` makes them, or `SharedPushes`.
             is_list: Nobody asks for the id of a push that was accepted: it is left out.
             watch: Is told, while it waits, which pushes have been accepted by now.
         """
         authorization = self._authorization()
-        requests = _Requests(pushes, authorization)
+        requests = _requests(pushes, authorization)
         look: Watch[Answer] | None = None
         if watch:
             look = Watch(lambda i, answer: _verdict(answer, pushes[i]), watch, NOT_YET)
         answers = self._multiplexer.exchange(self.origin, requests, self._app.timeout, look)
         verdicts = [
-            _ACCEPTED if is_list and answer is ACCEPTED else _verdict(answer, push)
-            for answer, push in zip(answers, pushes, strict=True)
+            _ACCEPTED if is_list and answer is ACCEPTED else _verdict(answer, pushes[i])
+            for i, answer in enumerate(answers)
         ]
         self._heed(verdicts, authorization)
         return verdicts
@@ -136,6 +172,12 @@ class _Requests:
             self._notification = notification
             self._shared = http2.headers(notification, self._authorization)
         return http2.request(self._shared, token, notification.payload, apns_id)
+
+
+def _requests(pushes: Sequence[Push], authorization: str | None) -> Requests:
+    if isinstance(pushes, SharedPushes):
+        return pushes.requests(authorization)
+    return _Requests(pushes, authorization)
 
 
 def _verdict(answer: Answer, push: Push) -> Verdict:

@@ -1,7 +1,7 @@
 """Notification → HTTP request, HTTP response → verdict: the provider API without any I/O."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -60,6 +60,42 @@ def request(
         apns_id: Canonical UUID; the same one on every attempt.
     """
     return post(wire.DEVICE_PATH + device_token, payload, (*shared_headers, _ID_LINE + apns_id))
+
+
+class SharedRequests:
+    """The requests that send one notification to many devices, each made when it is asked for."""
+
+    __slots__ = ("_device_tokens", "_id_line", "_payload", "_places", "_shared_headers")
+
+    def __init__(
+        self,
+        shared_headers: tuple[str, ...],
+        device_tokens: Sequence[str],
+        payload: bytes,
+        id_prefix: str,
+        places: Sequence[int],
+    ) -> None:
+        """Take what they are made of, as of `request`.
+
+        Args:
+            shared_headers: From `headers`.
+            device_tokens: Lower-case hexadecimal.
+            payload: JSON in UTF-8.
+            id_prefix: As of `notification.id_prefix`: with its place the `apns-id` of each.
+            places: 0 to 2**48 - 1.
+        """
+        self._shared_headers = shared_headers
+        self._device_tokens = device_tokens
+        self._payload = payload
+        self._id_line = f"{_ID_LINE}{id_prefix}%012x"
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._device_tokens)
+
+    def __getitem__(self, index: int) -> Request:
+        lines = (*self._shared_headers, self._id_line % self._places[index])
+        return post(wire.DEVICE_PATH + self._device_tokens[index], self._payload, lines)
 
 
 def read_response(response: Response, apns_id: str) -> Verdict:

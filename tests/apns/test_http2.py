@@ -54,6 +54,21 @@ def test_expiration_is_in_whole_seconds_and_never_early(expiration, line):
     assert line in http2.headers(push, None)
 
 
+def test_requests_that_share_a_notification_are_those_that_each_would_be():
+    shared, ids = ("a: 1", "b: 2"), "123e4567-e89b-42d3-a456-"
+    places = [0, 7, 2**48 - 1]
+    tokens = [f"{place:064x}" for place in places]
+
+    made = http2.SharedRequests(shared, tokens, b"{}", ids, places)
+
+    assert len(made) == 3
+    assert list(made) == [
+        http2.request(shared, tokens[0], b"{}", f"{ids}000000000000"),
+        http2.request(shared, tokens[1], b"{}", f"{ids}000000000007"),
+        http2.request(shared, tokens[2], b"{}", f"{ids}ffffffffffff"),
+    ]
+
+
 def test_request_names_the_device_in_its_path_and_ends_with_the_id():
     assert http2.request(("a: 1", "b: 2"), TOKEN, b"{}", ID) == Request(
         path=f"/3/device/{TOKEN}",

