@@ -1,13 +1,14 @@
 """Ours, as bulk tasks use it: checked notifications, a provider token, verdicts read."""
 
+import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from common import Job, apns_id, measure, read_job
+from common import Job, measure, read_job
 from pydantic import SecretStr
 
+from pushtasks.addressing import apns_devices
 from pushtasks.apns.client import ApnsClient
-from pushtasks.apns.notification import device_token, notification
 from pushtasks.config import ApnsApp
 from pushtasks.garbage import collect_seldom
 from pushtasks.net.multiplexer import Multiplexer
@@ -16,8 +17,8 @@ from pushtasks.net.multiplexer import Multiplexer
 BULK = 1000
 
 
-def make_client(job: Job, multiplexer: Multiplexer) -> ApnsClient:
-    app = ApnsApp(
+def make_app(job: Job) -> ApnsApp:
+    return ApnsApp(
         name="bench",
         topic=job.topic,
         key=SecretStr(str(job.key_file)),
@@ -27,14 +28,18 @@ def make_client(job: Job, multiplexer: Multiplexer) -> ApnsClient:
         ca_file=job.ca_file,
         connections=job.connections,
     )
-    return ApnsClient(app, "production", multiplexer)
+
+
+def make_client(job: Job, multiplexer: Multiplexer) -> ApnsClient:
+    return ApnsClient(make_app(job), "production", multiplexer)
 
 
 class BulkTasks:
     """As many threads as keep the pushes in flight that are asked for, each with a list."""
 
-    def __init__(self, job: Job, client: ApnsClient) -> None:
+    def __init__(self, job: Job, app: ApnsApp, client: ApnsClient) -> None:
         self._job = job
+        self._app = app
         self._client = client
         self._threads = ThreadPoolExecutor(max(1, 2 * job.in_flight // BULK))
 
@@ -46,17 +51,15 @@ class BulkTasks:
 
     def _task(self, numbers: Iterable[int]) -> int:
         job, client = self._job, self._client
-        alert = notification(job.apns_payload(), topic=job.topic)
-        pushes = [
-            client.push(device_token(job.device_token(number)), alert, apns_id(number))
-            for number in numbers
-        ]
-        return sum(verdict.reason is None for verdict in client.send(pushes, is_list=True))
+        entries = dict(enumerate(map(job.device_token, numbers)))
+        arguments = {"payload": job.apns_payload()}
+        devices = apns_devices(client, self._app, arguments, str(uuid.uuid4()), entries)
+        return sum(verdict.reason is None for verdict in client.send(devices.pushes, is_list=True))
 
 
 if __name__ == "__main__":
     job = read_job()
     multiplexer = Multiplexer()
     collect_seldom()  # as a worker does
-    measure(job, BulkTasks(job, make_client(job, multiplexer)).send)
+    measure(job, BulkTasks(job, make_app(job), make_client(job, multiplexer)).send)
     multiplexer.close()
