@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from sinks import PLAIN, Behaviour
-from suite.brokers import rabbitmq, redis
+from suite.brokers import brokers, redis
 from suite.contract import TOPIC, Load, Measured, Sink, arguments, trust
 from suite.peers import AIOAPNS, BARE, FIREBASE, OURS, Prepared
 from suite.rounds import Case
@@ -71,13 +71,14 @@ def cases(setting: Setting, prepared: Prepared) -> Iterator[list[Case]]:
             made = worker(setting.directory, broker_url, redis_url, pool.options, environment)
             return stack.enter_context(made)
 
-        made = []
-        for pool in POOLS:
-            one = start(f"{redis_url}/0", pool)
-            made.append(_singles(f"Redis, {pool}", one, pool, singles))
-            if pool is THREADS:
-                made += _lists(setting, prepared, one, sinks)
-        made.append(_with_rabbitmq(stack, setting, lambda url: start(url, THREADS), singles))
+        made: list[Case] = []
+        for broker, url in brokers(stack, setting.directory, redis_url):
+            if isinstance(url, Missing):
+                made.append(Case(f"{broker}, {THREADS}", {}, NOTHING, {OURS: str(url)}))
+                continue
+            workers = {pool: start(url, pool) for pool in POOLS}
+            made += [_singles(f"{broker}, {it}", workers[it], it, singles) for it in POOLS]
+            made += _lists(broker, setting, prepared, workers[THREADS], sinks)
         yield made
 
 
@@ -146,30 +147,19 @@ def _contender(one: Worker, task: str, count: int, **named: str | float) -> Call
 
 
 def _lists(
-    setting: Setting, prepared: Prepared, one: Worker, sinks: Mapping[Behaviour, Sink]
+    broker: str,
+    setting: Setting,
+    prepared: Prepared,
+    one: Worker,
+    sinks: Mapping[Behaviour, Sink],
 ) -> list[Case]:
     """Return cases that compare a worker with clients on their own, by lists."""
     count = max(LISTS, setting.pushes // LIST)
     made = []
     for app, behaviour, in_flight in (("near", PLAIN, 100), ("far", FAR, 1000)):
         load = Load(count * LIST, in_flight=in_flight)
-        name = f"lists of 1,000, {behaviour.delay * 1000:.0f} ms"
+        name = f"{broker}, lists of 1,000, {behaviour.delay * 1000:.0f} ms"
         alone = client_case(name, prepared, sinks[behaviour], load, BARE)
         through = {f"{OURS} through Celery": partial(one.measure, lists(0, count, app))}
         made.append(Case(name, {**alone.contenders, **through}, BARE, alone.missing))
     return made
-
-
-def _with_rabbitmq(
-    stack: ExitStack, setting: Setting, start: Callable[[str], Worker], count: int
-) -> Case:
-    name = f"RabbitMQ, {THREADS}"
-    try:
-        one = start(stack.enter_context(rabbitmq(setting.directory)))
-    except Missing as error:
-        return Case(name, {}, NOTHING, {OURS: str(error)})
-    contenders: Contenders = {
-        NOTHING: _contender(one, "bench.nothing", count),
-        f"{OURS}, 60 ms": _contender(one, "pushtasks.send_apns", count, app="far"),
-    }
-    return Case(name, contenders, NOTHING)

