@@ -147,8 +147,8 @@ class Run:
             self.results += measure(section, made, self.rounds, self.tell)
 
     def look(self) -> None:
-        """Look at a worker's memory."""
-        self.tell("Looking at a worker's memory")
+        """Look at the memory of all who take part in a fan-out."""
+        self.tell("Looking at the memory that a fan-out takes")
         with self._setting(MEMORY) as setting:
             self.looks = memory.looks(setting)
 

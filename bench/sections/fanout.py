@@ -68,26 +68,30 @@ class FanOut:
         Raises:
             ClientError: It failed, or not everything was accepted.
         """
-        self._run(self._file(self.devices // 10))
-        path, cpu, began = self._file(self.devices), self.worker.cpu_seconds, time.perf_counter()
+        self._run(self.file(self.devices // 10))
+        path, cpu, began = self.file(self.devices), self.worker.cpu_seconds, time.perf_counter()
         totals = self._run(path)
         seconds = time.perf_counter() - began
         return Measured(
             totals["devices"], totals["accepted"], seconds, self.worker.cpu_seconds - cpu
         )
 
-    def _file(self, devices: int) -> Path:
+    def file(self, devices: int) -> Path:
+        """Return a file with so many devices."""
         path = self.directory / f"{devices}.txt"
         if not path.exists():
             path.write_text("".join(f"{number:064x}\n" for number in range(devices)))
         return path
 
-    def _run(self, path: Path) -> dict[str, int]:
+    def command(self, path: Path) -> list[str | Path]:
+        """Return what sends to the devices in a file."""
         command = [Path(sys.executable).with_name("pushtasks"), "fanout", "apns", "--app", "near"]
-        options = ["--tokens", path, "--payload", json.dumps(PAYLOAD), "--json"]
+        return [*command, "--tokens", path, "--payload", json.dumps(PAYLOAD), "--json"]
+
+    def _run(self, path: Path) -> dict[str, int]:
         try:
             done = subprocess.run(
-                [*command, *options],
+                self.command(path),
                 env=dict(self.variables),
                 capture_output=True,
                 text=True,

@@ -122,9 +122,11 @@ def _lines(axes: Any, results: Sequence[Result]) -> None:
 
 def _memory(axes: Any, report: Report) -> None:
     devices = [look.devices for look in report.looks]
-    axes.plot(devices, [look.memory for look in report.looks], marker="o", color=OUR_COLOUR)
+    for name in ("publisher", "worker", "redis"):
+        axes.plot(devices, [getattr(look, name) for look in report.looks], label=name)
+    axes.legend()
     axes.set(
-        title="memory: one worker, threads 64, lists of 1,000",
+        title="memory during a fan-out by one worker",
         xlabel="devices sent to",
         ylabel="MiB resident",
         ylim=(0, None),

@@ -124,11 +124,12 @@ def _figures(outcome: Outcome, yardstick: Outcome | None) -> Iterable[str]:
 
 
 def _memory_table(looks: Iterable[Look]) -> Table:
-    drawn = Table(title="memory: a worker, threads 64, lists of 1,000", title_justify="left")
-    drawn.add_column("devices", justify="right")
-    drawn.add_column("MiB resident", justify="right")
+    drawn = Table(title="memory during a fan-out, MiB", title_justify="left")
+    for column in ("devices", "publisher", "worker", "Redis"):
+        drawn.add_column(column, justify="right")
     for look in looks:
-        drawn.add_row(f"{look.devices:,}", f"{look.memory:.1f}")
+        figures = (look.publisher, look.worker, look.redis)
+        drawn.add_row(f"{look.devices:,}", *(f"{figure:.1f}" for figure in figures))
     return drawn
 
 
