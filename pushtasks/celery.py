@@ -46,6 +46,18 @@ def refuse_late_patching(sender: Any, **_: object) -> None:
 
 
 @signals.worker_init.connect
+def share_result_connections(sender: Any, **_: object) -> None:
+    """Have greenlets share the connections by which they store results in Redis.
+
+    Celery keeps a connection for each thread, and a greenlet, which lives for one task, is as good
+    as a thread to it: most of what such a task cost was the opening of that connection.
+    """
+    conf = sender.app.conf
+    if sender.app is app and _is_patched() and str(conf.result_backend).startswith("redis"):
+        conf.result_backend_thread_safe = True
+
+
+@signals.worker_init.connect
 @signals.worker_ready.connect
 def collect_garbage_seldom(sender: Any, **_: object) -> None:
     """Have a worker of this app spend less on it."""

@@ -7,6 +7,7 @@ import os
 import uuid
 
 import pytest
+from redis import Redis
 
 TIMEOUT = 240
 DEVICES = 20_000
@@ -65,3 +66,16 @@ def test_a_worker_sends_every_push_once(
     assert sum(result["accepted"] for result in results) == DEVICES
     assert emulator.control("GET", "/received/count") == {"count": singles + DEVICES}
     assert stats["connections_opened"] <= processes
+
+
+@pytest.mark.acceptance
+def test_greenlets_share_connections_for_their_results(start_worker, tasks, redis_server):
+    with Redis.from_url(redis_server.url(1)) as server:
+        start_worker("-P", "gevent", "-c", "20")
+        join([tasks.send_apns.delay(token, "Hi") for token in tokens(20)])
+        before = server.info("stats")["total_connections_received"]
+        results = join([tasks.send_apns.delay(token, "Hi") for token in tokens(300)])
+        opened = server.info("stats")["total_connections_received"] - before
+
+    assert [result["outcome"] for result in results] == ["accepted"] * 300
+    assert opened < 100
