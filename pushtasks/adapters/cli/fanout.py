@@ -97,7 +97,7 @@ def apns(**options: Any) -> None:
     """Send to devices at Apple.
 
     A device of a CSV with a heading, or of JSON lines, may have a payload, priority and so on of
-    its own. Exit status 1 says that a device was not accepted.
+    its own. Exit status 1 says that a device was not accepted, or that there was none.
 
     \b
     Example:

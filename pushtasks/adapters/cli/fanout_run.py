@@ -96,6 +96,8 @@ def show_totals(fanout: Fanout, *, as_json: bool) -> None:
         out().print(totals_table(fanout))
     if fanout.error:
         warn(f"the devices could not be read to the end: {fanout.error}")
+    elif fanout.is_over and not fanout.devices:
+        warn("there was no device: see that it is the file, or the key, that was meant")
     if fanout.failures and not as_json:
         warn(f"each device that failed, and why:  pushtasks fanout failures {fanout.id}")
 

@@ -207,9 +207,9 @@ def masked(failure: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_well(fanout: Fanout) -> bool:
-    """Return whether it is over, and every device was accepted."""
+    """Return whether it is over, there were devices, and every one was accepted."""
     return (
         fanout.state is State.FINISHED
         and fanout.error is None
-        and fanout.accepted == fanout.devices
+        and fanout.accepted == fanout.devices > 0
     )

@@ -140,10 +140,11 @@ def test_what_is_wrong_with_a_line_is_told_with_its_number_and_the_rest_goes(pus
     assert "not JSON" in told[2]["reason"]
 
 
-def test_an_empty_file_ends_well(pushtasks, here, file):
+def test_an_empty_file_is_told(pushtasks, here, file):
     ran = pushtasks("fanout", "apns", "--tokens", file(""), "--payload", HELLO, "--json", **here)
 
-    assert (ran.status, ran.json()["devices"]) == (0, 0)
+    assert (ran.status, ran.json()["devices"]) == (1, 0)
+    assert "there was no device" in ran.err
 
 
 def test_a_key_is_sent_once(pushtasks, here, file):
