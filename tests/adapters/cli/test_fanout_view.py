@@ -118,7 +118,7 @@ def test_a_table_leaves_out_what_did_not_happen():
     ("seen", "well"),
     [
         (fanout(devices=5, accepted=5, ended=True), True),
-        (fanout(ended=True), True),
+        (fanout(ended=True), False),
         (fanout(devices=5, accepted=4), False),
         (fanout(devices=5, accepted=5, ended=True, error="x"), False),
         (fanout(devices=5, accepted=5, ended=True, state=State.CANCELLED), False),
