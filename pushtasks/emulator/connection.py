@@ -62,10 +62,11 @@ class BaseConnection(asyncio.Protocol):
         self._stalls()
 
     def abort(self) -> None:
-        """Break the connection at once, with a TCP reset."""
+        """Break the connection at once, with a TCP reset; harmless if the other side was first."""
         self._is_closing = True
         connected = self._transport.get_extra_info("socket")
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        if connected is not None:  # below TLS it may be gone a turn before we are told
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
     def _stalls(self) -> bool:
