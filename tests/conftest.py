@@ -29,6 +29,14 @@ def _results_may_be_awaited() -> Iterator[None]:
     _celery_state._set_task_join_will_block(False)  # noqa: FBT003
 
 
+@pytest.fixture(autouse=True)
+def _current_app_is_as_before() -> Iterator[None]:
+    """Let a test's Celery app be the current one no longer: later tests would take its settings."""
+    before = _celery_state._tls.current_app
+    yield
+    _celery_state._set_current_app(before)
+
+
 class EmulatorClient:
     """A running emulator, as a test meets it."""
 
