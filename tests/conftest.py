@@ -23,18 +23,17 @@ _celery_state: Any = _state
 
 
 @pytest.fixture(autouse=True)
-def _results_may_be_awaited() -> Iterator[None]:
-    """Take back what commands that never wait for a result tell Celery, for a whole process."""
+def _celery_is_as_before() -> Iterator[None]:
+    """Take back what a test has told Celery for the whole process.
+
+    That is which app is the current and the default one, by whose settings later tests would go,
+    and what commands that never wait for a result say of waiting.
+    """
+    current, default = _celery_state._tls.current_app, _celery_state.default_app
     yield
+    _celery_state._set_current_app(current)
+    _celery_state.set_default_app(default)
     _celery_state._set_task_join_will_block(False)  # noqa: FBT003
-
-
-@pytest.fixture(autouse=True)
-def _current_app_is_as_before() -> Iterator[None]:
-    """Let a test's Celery app be the current one no longer: later tests would take its settings."""
-    before = _celery_state._tls.current_app
-    yield
-    _celery_state._set_current_app(before)
 
 
 class EmulatorClient:

@@ -6,6 +6,7 @@ import tomllib
 import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
+from celery.signals import setup_logging
 from opentelemetry import trace
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -165,7 +166,21 @@ def instrumented():
     instrumentor.uninstrument()
 
 
-@pytest.mark.usefixtures("instrumented")
+@pytest.fixture
+def _worker_logs_as_tests_do(monkeypatch):
+    """Have a worker of this process leave its logging as it is, and the environment afterwards."""
+
+    def leave_it(**_):
+        return None
+
+    for variable in ("CELERY_LOG_LEVEL", "CELERY_LOG_FILE"):
+        monkeypatch.setenv(variable, "")
+    setup_logging.connect(leave_it)
+    yield
+    setup_logging.disconnect(leave_it)
+
+
+@pytest.mark.usefixtures("instrumented", "_worker_logs_as_tests_do")
 def test_a_trace_leads_through_the_broker_to_the_provider(app, exporter, spans):
     tracer = trace.get_tracer("a web site")
     with (
