@@ -30,7 +30,7 @@ from pushtasks.config import ApnsApp, GcmApp
 from pushtasks.delivery import Device, Devices, Policy
 from pushtasks.errors import InvalidPush
 from pushtasks.fcm.client import Sender
-from pushtasks.feedback import known_dead
+from pushtasks.feedback.reading import known_dead
 from pushtasks.results import Provider, Verdict
 from pushtasks.retries import KNOWN_DEAD
 

@@ -16,16 +16,16 @@ from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.delivery import Devices, Later, Policy, deliver_many, deliver_one
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
+from pushtasks.feedback.ledger import Try, count
+from pushtasks.feedback.telling import tell
 from pushtasks.gathering import Gathering, Listing, Summary
 from pushtasks.identified import log_identified
-from pushtasks.ledger import Try, count
 from pushtasks.masking import mask
 from pushtasks.observed import Call
 from pushtasks.observers import Kind
 from pushtasks.progress import Progress
 from pushtasks.results import APNS, GCM, Outcome, Result, Verdict
 from pushtasks.task_base import MaskedDict, PushTask
-from pushtasks.telling import tell
 
 
 def named(variables: Mapping[str, Any]) -> Arguments:

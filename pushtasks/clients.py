@@ -21,7 +21,7 @@ from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.fcm.client import FcmClient
 from pushtasks.fcm.legacy_client import LegacyClient
-from pushtasks.feedback import rejected_late
+from pushtasks.feedback.late import rejected_late
 from pushtasks.net.deadline import Deadline
 from pushtasks.net.multiplexer import DRAIN, Multiplexer
 

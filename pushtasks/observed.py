@@ -7,7 +7,7 @@ from typing import Any
 
 from pushtasks import observers
 from pushtasks.delivery import Later
-from pushtasks.ledger import reason_of
+from pushtasks.feedback.ledger import reason_of
 from pushtasks.observers import End, Ended, Kind, Sending, Sent, Tried
 from pushtasks.results import Outcome, Provider, Result, Verdict
 

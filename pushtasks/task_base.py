@@ -19,10 +19,10 @@ from celery.worker.request import Request
 from pushtasks.arguments import Arguments, bind, masked
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
-from pushtasks.ledger import abandoned
+from pushtasks.feedback.ledger import abandoned
+from pushtasks.feedback.telling import tell
 from pushtasks.masking import mask
 from pushtasks.progress import Progress
-from pushtasks.telling import tell
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult

@@ -11,9 +11,9 @@ from pushtasks import attempts, edges
 from pushtasks.chunks.mending import MendTask
 from pushtasks.chunks.sending import send_chunk as try_chunk
 from pushtasks.chunks.task import ChunkTask
-from pushtasks.handover_task import HandoverTask
+from pushtasks.feedback.handover_task import HandoverTask
+from pushtasks.feedback.poll_task import PollTask
 from pushtasks.host import host_task
-from pushtasks.poll_task import PollTask
 from pushtasks.results import APNS, GCM
 from pushtasks.task_base import PushTask
 

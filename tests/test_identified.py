@@ -8,9 +8,10 @@ from celery import Celery
 
 from pushtasks import InvalidPush, clients, feedback, send_apns_many, signals
 from pushtasks.arguments import IDENTIFIER_LIMIT, apns_entry, identifier_of
+from pushtasks.feedback.late import rejected_late
+from pushtasks.feedback.telling import tell
 from pushtasks.news import Tally
 from pushtasks.results import Verdict
-from pushtasks.telling import tell
 
 DEAD, FINE, LATE = "ab" * 32, "cd" * 32, "ef" * 32
 
@@ -169,7 +170,7 @@ def test_a_late_refusal_has_it(make_host):
     celery_app = make_host()
     tell(celery_app, Tally("apns", "classic", "production", attempts=2, accepted=2))
 
-    feedback.rejected_late(celery_app, "classic", LATE, Verdict(8, "InvalidToken"), 42)
+    rejected_late(celery_app, "classic", LATE, Verdict(8, "InvalidToken"), 42)
 
     batch = feedback.read("billing", celery_app=celery_app)
     assert {(one.kind.value, one.identifier) for one in batch} == {

@@ -19,27 +19,20 @@ LAYERS = (
     ("schedule",),
     ("fanout",),
     ("tasks",),
-    ("attempts", "chunks", "poll_task", "handover_task", "edges"),
+    ("attempts", "chunks", "feedback.poll_task", "feedback.handover_task", "edges"),
     ("task_base",),
     ("addressing", "identified", "observed"),
     ("arguments", "delivery"),
     ("pacing",),
     ("gathering", "progress"),
-    ("polling",),
-    ("leases",),
     ("clients",),
-    ("ledger",),
     ("feedback",),
-    ("handover",),
-    ("telling",),
-    ("consumers",),
     ("apns", "fcm"),
     ("net",),
     ("store", "signals"),
     ("host",),
     ("config",),
     ("retries",),
-    ("breaker",),
     ("news", "observers"),
     ("results",),
     ("garbage", "keyfiles", "redis_urls"),
@@ -67,7 +60,6 @@ PURE = (
     "apns.http2",
     "apns.live_activity",
     "apns.notification",
-    "breaker",
     "apns.payload",
     "config.rules",
     "errors",
@@ -82,7 +74,8 @@ PURE = (
     "fcm.legacy_text",
     "fcm.message",
     "fcm.v1",
-    "ledger",
+    "feedback.breaker",
+    "feedback.ledger",
     "masking",
     "net.http",
     "news",
@@ -146,7 +139,7 @@ def own(name, known):
 
 
 def layer_of(module):
-    layer = module.partition(".")[0]
+    layer = module if module in DEPTHS else module.partition(".")[0]
     assert layer in DEPTHS, (
         f"pushtasks/{layer} is in no layer: put it into LAYERS in {Path(__file__).name}, above all"
         " that it imports and below all that imports it"

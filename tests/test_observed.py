@@ -10,7 +10,7 @@ from celery import Celery
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
 from pushtasks import InvalidSettings, PushNotSent, clients, observers
-from pushtasks import feedback as feedback_module
+from pushtasks.feedback.late import rejected_late
 from pushtasks.observers import End, Ended, Kind, Observer, RejectedLate
 from pushtasks.results import Verdict
 from pushtasks.store import current_store
@@ -218,7 +218,7 @@ def test_a_mixed_chunk_is_told_by_provider(ear, host, send):
 
 
 def test_a_late_rejection_is_told_with_a_masked_token(ear, host):
-    feedback_module.rejected_late(host, "default", TOKEN, Verdict(8, "InvalidToken"))
+    rejected_late(host, "default", TOKEN, Verdict(8, "InvalidToken"))
 
     assert ear.late == [RejectedLate("apns", "default", "InvalidToken", "ababab…")]
 

@@ -14,7 +14,7 @@ from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
 from pushtasks.delivery import Device, Devices
 from pushtasks.errors import InvalidPush
-from pushtasks.ledger import REFUSED, UNJUDGED, news_of, reason_of
+from pushtasks.feedback.ledger import REFUSED, UNJUDGED, news_of, reason_of
 from pushtasks.net.multiplexer import exchange_limit
 from pushtasks.pacing import limit_of
 from pushtasks.results import APNS, GCM, Outcome, Provider, Result, Verdict

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from celery.exceptions import TaskPredicate
 
-from pushtasks import consumers, observers, pacing
+from pushtasks import observers, pacing
 from pushtasks.addressing import policy
 from pushtasks.arguments import Arguments
 from pushtasks.chunks.message import Chunk
@@ -21,6 +21,8 @@ from pushtasks.chunks.task import ChunkTask
 from pushtasks.config import current_settings
 from pushtasks.delivery import Later, deliver_many
 from pushtasks.errors import PushError
+from pushtasks.feedback import consumers
+from pushtasks.feedback.telling import follow_up
 from pushtasks.observed import Call
 from pushtasks.observers import Kind
 from pushtasks.results import APNS, GCM, Outcome, Result, Verdict
@@ -28,7 +30,6 @@ from pushtasks.store import StoreUnavailable
 from pushtasks.store.chunks import Begun, Note, Places
 from pushtasks.store.fanout_state import Spec, State
 from pushtasks.store.rates import Limit
-from pushtasks.telling import follow_up
 
 logger = logging.getLogger(__name__)
 

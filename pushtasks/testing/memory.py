@@ -14,8 +14,8 @@ from typing import Final, NoReturn
 
 from celery import Celery
 
-from pushtasks import telling
 from pushtasks.config import current_settings
+from pushtasks.feedback import telling
 from pushtasks.news import Entry, Kind, News, Tally
 from pushtasks.results import Provider
 from pushtasks.store import Noted

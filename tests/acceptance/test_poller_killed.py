@@ -16,7 +16,7 @@ import redis
 from pushtasks.apns.feedback_service import CHUNK, RECEIVE_BUFFER
 from pushtasks.emulator.feedback import BATCH
 from pushtasks.emulator.listeners import FEEDBACK_BUFFER
-from pushtasks.leases import LEASE
+from pushtasks.feedback.leases import LEASE
 
 pytestmark = pytest.mark.acceptance
 
@@ -34,7 +34,7 @@ LOCK = "pushtasks:lock:poll:apns:classic"
 POLLER = """
 import json, sys
 from celery import Celery
-from pushtasks import polling
+from pushtasks.feedback import polling
 
 record = polling.record
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pushtasks.ledger import REFUSED
+from pushtasks.feedback.ledger import REFUSED
 from pushtasks.retries import RULES
 
 #: No answer came; why, the log says in words of libcurl.

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from pushtasks import consumers
 from pushtasks.adapters.http.page.credentials import credential
 from pushtasks.adapters.http.page.snapshot import App, Setup, Snapshot, Stream
 from pushtasks.adapters.http.state import Service
 from pushtasks.config import ApnsApp, GcmApp, Settings
 from pushtasks.errors import InvalidSettings
+from pushtasks.feedback import consumers
 from pushtasks.results import APNS, GCM
 from pushtasks.store import Store, StoreUnavailable
 from pushtasks.store.fanout_state import Fanout

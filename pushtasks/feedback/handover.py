@@ -11,7 +11,7 @@ from typing import Final
 
 from celery import Celery
 
-from pushtasks.consumers import hand_over
+from pushtasks.feedback.consumers import hand_over
 from pushtasks.news import Entry
 from pushtasks.store import Group, Store
 from pushtasks.store.turns import Turn

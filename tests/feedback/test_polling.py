@@ -14,11 +14,12 @@ import redis
 import trustme
 from celery import Celery
 
-from pushtasks import InvalidPush, InvalidSettings, PollFailed, poll_feedback, polling
+from pushtasks import InvalidPush, InvalidSettings, PollFailed, poll_feedback
 from pushtasks.apns.feedback_service import Limits
-from pushtasks.leases import leased
+from pushtasks.feedback import polling
+from pushtasks.feedback.leases import leased
+from pushtasks.feedback.poll_task import PollResult
 from pushtasks.news import Kind, News
-from pushtasks.poll_task import PollResult
 from pushtasks.store import current_store
 
 PATHS = {"ca_file", "credentials", "key", "certificate", "certificate_key"}

@@ -10,12 +10,12 @@ from celery import Celery
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
 from pushtasks import InvalidPush, signals
-from pushtasks.consumers import HANDLER, HANDLER_TASK, SIGNALS
-from pushtasks.handover import BUSY, deliver
-from pushtasks.handover_task import deliver_what_was_left
+from pushtasks.feedback.consumers import HANDLER, HANDLER_TASK, SIGNALS
+from pushtasks.feedback.handover import BUSY, deliver
+from pushtasks.feedback.handover_task import deliver_what_was_left
+from pushtasks.feedback.telling import record
 from pushtasks.news import Kind, News
 from pushtasks.store import current_store, keys, turns
-from pushtasks.telling import record
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 OWNER = "task-1"

@@ -6,8 +6,8 @@ import pytest
 
 from pushtasks.delivery import Device, Devices, Policy, deliver_many
 from pushtasks.errors import InvalidPush
+from pushtasks.feedback.ledger import Try, abandoned, count
 from pushtasks.gathering import Listing, Summary
-from pushtasks.ledger import Try, abandoned, count
 from pushtasks.news import Kind
 from pushtasks.progress import Progress
 from pushtasks.results import APNS, GCM, Action, Outcome, Result, Verdict

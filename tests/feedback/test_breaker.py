@@ -1,6 +1,6 @@
 """When tokens are not to be called dead, told by the clock that it is given."""
 
-from pushtasks.breaker import BUCKET, Window, is_too_much
+from pushtasks.feedback.breaker import BUCKET, Window, is_too_much
 
 
 def test_pushes_count_for_the_rest_of_their_ten_minutes_and_the_ten_after():

@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Final
 
 from celery import signals
 
-from pushtasks import consumers
 from pushtasks.arguments import Arguments, bind
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidPush
-from pushtasks.handover import deliver
+from pushtasks.feedback import consumers
+from pushtasks.feedback.handover import deliver
+from pushtasks.feedback.telling import QUEUE, wake
 from pushtasks.store import StoreUnavailable, current_store
 from pushtasks.task_base import PushTask
-from pushtasks.telling import QUEUE, wake
 
 logger = logging.getLogger(__name__)
 

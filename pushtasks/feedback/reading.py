@@ -1,33 +1,16 @@
-"""What providers told about devices, for a Django or Flask app to read.
-
-    for entry in (batch := feedback.read("billing")):
-        if feedback.still_dead(entry, registered_at): ...
-    batch.ack()
-
-Each reader gives its group a name of its own, and gets every entry at least once: what it has read
-and not acknowledged comes again.
-"""
+"""Reads the feedback stream: each group gets every entry at least once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, overload
 
 from celery import Celery
 
-from pushtasks import observers
-from pushtasks.config import current_settings
 from pushtasks.errors import InvalidSettings
 from pushtasks.host import current_app
-from pushtasks.masking import mask
-from pushtasks.news import Entry, Kind, News, Tally
-from pushtasks.observers import RejectedLate
-from pushtasks.results import APNS, Action, Identifier, Provider, Verdict
-from pushtasks.retries import rule_for
-from pushtasks.store import Group, Store, StoreUnavailable, current_store
-from pushtasks.telling import tell
-
-__all__ = ["Batch", "Entry", "StoreUnavailable", "forget", "read", "rejected_late", "still_dead"]
+from pushtasks.news import Entry, News
+from pushtasks.results import Provider
+from pushtasks.store import Group, Store, current_store
 
 
 class Batch(Sequence[Entry]):
@@ -147,46 +130,6 @@ def known_dead(
     """Return which of some tokens are known to be dead, and since when; none without Redis."""
     store = current_store(celery_app)
     return store.known_dead(provider, app_name, tokens) if store else {}
-
-
-def rejected_late(
-    celery_app: Celery,
-    app_name: str,
-    token: str,
-    verdict: Verdict,
-    identifier: Identifier | None = None,
-) -> None:
-    """Tell of a push that was rejected after its task had called it accepted; never raises.
-
-    Args:
-        celery_app: Whose worker this is.
-        app_name: The app at Apple.
-        token: The device token.
-        verdict: What the gateway said.
-        identifier: What the caller calls the push, if he does.
-    """
-    app = current_settings(celery_app).apns.get(app_name)
-    late = News(
-        Kind.REJECTED_LATE,
-        APNS,
-        app_name,
-        token,
-        seen_at=datetime.now(UTC),
-        reason=verdict.reason,
-        status=verdict.status,
-        dead_since=verdict.dead_since,
-        identifier=identifier,
-    )
-    news = [late]
-    if rule_for(APNS, verdict).action is Action.DROP_TOKEN:
-        news.append(replace(late, kind=Kind.EXPIRED))
-    environment = app.environment if app else ""
-    tell(
-        celery_app,
-        Tally(APNS, app_name, environment, accepted=-1, late=1, news=tuple(news)),
-    )
-    if observers.registered:
-        observers.tell(RejectedLate(APNS, app_name, str(verdict.reason), mask(token)))
 
 
 def _store(celery_app: Celery | None) -> Store:

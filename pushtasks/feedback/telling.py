@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from celery import Celery
 
-from pushtasks import consumers, signals
-from pushtasks.breaker import Window, is_too_much
+from pushtasks import signals
 from pushtasks.config import current_settings
+from pushtasks.feedback import consumers
+from pushtasks.feedback.breaker import Window, is_too_much
 from pushtasks.news import Entry, News, Tally
 from pushtasks.store import Noted, Store, current_store
 from pushtasks.store.keys import BREAKER_ALARM_LEAST

@@ -19,12 +19,12 @@ from pushtasks.apns.feedback import ExpiredToken, FeedbackProtocolError
 from pushtasks.apns.feedback_service import Limits, feedback_address, read_feedback
 from pushtasks.config import ApnsApp, GcmApp, Settings, current_settings
 from pushtasks.errors import InvalidPush, InvalidSettings, PushError
-from pushtasks.leases import leased
+from pushtasks.feedback.leases import leased
+from pushtasks.feedback.telling import record
 from pushtasks.net.deadline import Deadline
 from pushtasks.news import Kind, News
 from pushtasks.results import APNS, GCM, Provider
 from pushtasks.store import Store, StoreUnavailable, current_store
-from pushtasks.telling import record
 
 #: Devices that a result names of each app; the feedback stream has them all.
 NAMED: Final = 1000

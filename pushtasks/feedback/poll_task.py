@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 from pushtasks.arguments import Arguments, bind
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidPush, PollFailed
-from pushtasks.polling import Poll, chosen_apps, needed_store, poll
+from pushtasks.feedback.polling import Poll, chosen_apps, needed_store, poll
 from pushtasks.results import VERSION
 from pushtasks.store import StoreUnavailable
 from pushtasks.task_base import MaskedDict, PushTask

@@ -1,4 +1,4 @@
-"""What a Django or Flask app reads: every entry, until it is acknowledged."""
+"""What is told of devices, and what an app reads: every entry, until it is acknowledged."""
 
 import json
 import subprocess
@@ -11,10 +11,12 @@ from celery import Celery
 
 from pushtasks import feedback, signals
 from pushtasks.errors import InvalidSettings
+from pushtasks.feedback.late import rejected_late
+from pushtasks.feedback.reading import known_dead
+from pushtasks.feedback.telling import tell
 from pushtasks.news import Entry, Kind, News, Tally
 from pushtasks.results import Verdict
 from pushtasks.store import StoreUnavailable, current_store
-from pushtasks.telling import tell
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -204,9 +206,9 @@ def test_a_token_that_was_registered_again_is_forgotten(app):
     dead = News(Kind.EXPIRED, "apns", "classic", "ABCD", now, "Unregistered")
     tell(app, told(dead))
 
-    assert feedback.known_dead(app, "apns", "classic", ["ab cd", "ef"]).keys() == {"ab cd"}
+    assert known_dead(app, "apns", "classic", ["ab cd", "ef"]).keys() == {"ab cd"}
     assert feedback.forget("apns", "classic", ["abcd"], celery_app=app) == 1
-    assert feedback.known_dead(app, "apns", "classic", ["ab cd"]) == {}
+    assert known_dead(app, "apns", "classic", ["ab cd"]) == {}
 
 
 # Telling --------------------------------------------------------------------------------------
@@ -215,7 +217,7 @@ def test_a_token_that_was_registered_again_is_forgotten(app):
 def test_a_late_rejection_is_news_and_the_end_of_a_token(app):
     tell(app, Tally("apns", "classic", "production", attempts=2, accepted=2))
 
-    feedback.rejected_late(app, "classic", "abcd", Verdict(8, "InvalidToken"))
+    rejected_late(app, "classic", "abcd", Verdict(8, "InvalidToken"))
 
     late, dead = feedback.read("billing", celery_app=app)
     assert (late.kind, late.token, late.reason, late.status) == (
@@ -230,7 +232,7 @@ def test_a_late_rejection_is_news_and_the_end_of_a_token(app):
 
 
 def test_a_late_rejection_that_says_nothing_of_the_device_leaves_the_token_alone(app):
-    feedback.rejected_late(app, "classic", "abcd", Verdict(7, "InvalidPayloadSize"))
+    rejected_late(app, "classic", "abcd", Verdict(7, "InvalidPayloadSize"))
 
     [late] = feedback.read("billing", celery_app=app)
     assert late.kind == "rejected_late"
@@ -239,7 +241,7 @@ def test_a_late_rejection_that_says_nothing_of_the_device_leaves_the_token_alone
 def test_telling_never_fails_a_push(make_app, caplog):
     app = make_app("redis://127.0.0.1:1/0")
 
-    feedback.rejected_late(app, "classic", "abcd", Verdict(8, "InvalidToken"))
+    rejected_late(app, "classic", "abcd", Verdict(8, "InvalidToken"))
     tell(app, told(expired("a")))
 
     assert "127.0.0.1:1" in caplog.text
@@ -250,7 +252,7 @@ def test_without_redis_signals_are_sent_at_once(lonely, heard):
 
     tell(lonely, told(expired("a")))
     tell(lonely, Tally("gcm", "default", accepted=1, canonical_ids=1, news=(replaced,)))
-    feedback.rejected_late(lonely, "gateway", "b", Verdict(7, "InvalidPayloadSize"))
+    rejected_late(lonely, "gateway", "b", Verdict(7, "InvalidPayloadSize"))
 
     assert [(name, values["entry"]["token"]) for name, values in heard] == [
         ("token_expired", "a"),
