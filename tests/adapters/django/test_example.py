@@ -69,9 +69,8 @@ class Site:
 
     def words(self, line):
         """Return a command line as words, with variables first, on the ports of this site."""
-        for port, ours in self.ports.items():
-            line = line.replace(port, str(ours))
-        return ["env", *shlex.split(line)]
+        on_ours = re.sub("|".join(self.ports), lambda port: str(self.ports[port[0]]), line)
+        return ["env", *shlex.split(on_ours)]
 
     def run(self, beginning):
         done = subprocess.run(  # noqa: S603

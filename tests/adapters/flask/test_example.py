@@ -76,9 +76,8 @@ class Site:
         }
 
     def words(self, line):
-        for port, ours in self.ports.items():
-            line = line.replace(port, ours)
-        return ["env", *shlex.split(line)]
+        on_ours = re.sub("|".join(self.ports), lambda port: self.ports[port[0]], line)
+        return ["env", *shlex.split(on_ours)]
 
     def run(self, line):
         done = subprocess.run(  # noqa: S603
@@ -175,7 +174,7 @@ def push(site, text="Hello"):
 def test_a_device_that_is_gone_is_inactive_in_the_database(site, provider, token):
     device = {"provider": provider, "token": token}
     requests.post(f"{site.url}/devices", device, timeout=10)
-    assert "on its way" in push(site)
+    assert re.search("on its way|accepted", push(site))  # a worker may be as fast as the page
     wait_until(lambda: site.device(token) == (None, "accepted"))
 
     if provider == "apns":
