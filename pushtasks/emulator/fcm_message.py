@@ -164,7 +164,7 @@ def parse(body: bytes) -> dict[str, Any]:
         MalformedMessage: No JSON, an unknown name, a value of the wrong type, or two targets.
     """
     try:
-        raw = json.loads(body)
+        raw = _loads(body)
     except (ValueError, RecursionError) as error:
         raise MalformedMessage([Violation("", f"Invalid JSON payload received. {error}")]) from None
     violations: list[Violation] = []
@@ -176,3 +176,11 @@ def parse(body: bytes) -> dict[str, Any]:
     if violations:
         raise MalformedMessage(violations)
     return request
+
+
+def _loads(body: bytes) -> Any:
+    r"""Read JSON in UTF-8; Python alone takes half of a surrogate pair, `\ud800`, for text."""
+    value = json.loads(body.decode())
+    if rb"\ud" in body.lower():
+        json.dumps(value, ensure_ascii=False).encode()
+    return value

@@ -254,7 +254,15 @@ def test_a_message_of_the_wrong_form_is_a_bad_request(fcm, message, field):
     assert fcm.errors(message) == (400, [], [field])
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"message":5}', b'{"messages":{}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"[]", b"{", b"\xff", b'{"message":5}', b'{"messages":{}}'),
+        b'{"message":{"token":"a","data":{"a":"\\ud800"}}}',
+        b'{"message":{"token":"a","data":{"\\uDC00":"a"}}}',
+        b'{"message":{"token":"a","notification":{"body":"\xed\xa0\x80"}}}',
+    ],
+)
 def test_a_body_of_the_wrong_form_is_a_bad_request(fcm, body):
     status, _, answered = fcm.send(body=body)
     assert (status, answered["error"]["status"]) == (400, "INVALID_ARGUMENT")
