@@ -6,8 +6,7 @@ where it is called (`apply_async`, and so `.delay`) and again in the worker (`at
 
 from typing import Any, Final
 
-from pushtasks import arguments as checks
-from pushtasks import attempts, edges
+from pushtasks import edges
 from pushtasks.chunks.mending import MendTask
 from pushtasks.chunks.sending import send_chunk as try_chunk
 from pushtasks.chunks.task import ChunkTask
@@ -15,7 +14,9 @@ from pushtasks.feedback.handover_task import HandoverTask
 from pushtasks.feedback.poll_task import PollTask
 from pushtasks.host import host_task
 from pushtasks.results import APNS, GCM
-from pushtasks.task_base import PushTask
+from pushtasks.sending import arguments as checks
+from pushtasks.sending import attempts
+from pushtasks.sending.task_base import PushTask
 
 #: Where long lists wait, so that single pushes do not stand behind them.
 BULK_QUEUE: Final = "push.bulk"

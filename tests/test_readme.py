@@ -15,8 +15,8 @@ from pushtasks.config.apps import WrittenSettings
 from pushtasks.config.sources import CELERY_VARIABLES, FILE_VARIABLE
 from pushtasks.config.watching import LogSettings, MetricsSettings
 from pushtasks.emulator import behaviour, faults, traffic
-from pushtasks.gathering import Listing, Summary
 from pushtasks.results import APNS, Action, Outcome, Result
+from pushtasks.sending.gathering import Listing, Summary
 from pushtasks.wire import apns_binary, apns_http2, fcm, gcm
 
 ROOT = Path(__file__).parents[1]

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from common import Job, measure, read_job
 from pydantic import SecretStr
 
-from pushtasks.addressing import apns_devices
 from pushtasks.apns.client import ApnsClient
 from pushtasks.config import ApnsApp
 from pushtasks.garbage import collect_seldom
 from pushtasks.net.multiplexer import Multiplexer
+from pushtasks.sending.addressing import apns_devices
 
 #: Pushes of one bulk task.
 BULK = 1000

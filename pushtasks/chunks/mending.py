@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from celery import Celery
 
-from pushtasks.arguments import Arguments, bind
+from pushtasks.sending.arguments import Arguments, bind
+from pushtasks.sending.task_base import PushTask
 from pushtasks.store import StoreUnavailable, current_store
 from pushtasks.store.fanouts import Fanouts
-from pushtasks.task_base import PushTask
 
 logger = logging.getLogger(__name__)
 

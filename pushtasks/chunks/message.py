@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from pushtasks.arguments import Arguments
 from pushtasks.chunks.task import LONGEST_WAIT, ChunkTask
-from pushtasks.delivery import Later
 from pushtasks.errors import InvalidSettings, PushError
-from pushtasks.progress import Progress
+from pushtasks.sending.arguments import Arguments
+from pushtasks.sending.delivery import Later
+from pushtasks.sending.progress import Progress
 from pushtasks.store import Store, StoreUnavailable, current_store
 from pushtasks.store.chunks import Work
 from pushtasks.store.fanout_state import Spec

@@ -8,16 +8,16 @@ from typing import Any, Final
 
 from celery import Celery
 
-from pushtasks.addressing import apns_devices, fcm_devices, spared
-from pushtasks.arguments import identifier_of, shown_token
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
-from pushtasks.delivery import Device, Devices
 from pushtasks.errors import InvalidPush
 from pushtasks.feedback.ledger import REFUSED, UNJUDGED, news_of, reason_of
 from pushtasks.net.multiplexer import exchange_limit
-from pushtasks.pacing import limit_of
 from pushtasks.results import APNS, GCM, Outcome, Provider, Result, Verdict
+from pushtasks.sending.addressing import apns_devices, fcm_devices, spared
+from pushtasks.sending.arguments import identifier_of, shown_token
+from pushtasks.sending.delivery import Device, Devices
+from pushtasks.sending.pacing import limit_of
 from pushtasks.store.chunks import Settled
 from pushtasks.store.fanout_state import MIXED, Spec
 from pushtasks.store.rates import Limit

@@ -12,20 +12,21 @@ from typing import Any, NamedTuple
 
 from celery.exceptions import TaskPredicate
 
-from pushtasks import observers, pacing
-from pushtasks.addressing import policy
-from pushtasks.arguments import Arguments
+from pushtasks import observers
 from pushtasks.chunks.message import Chunk
 from pushtasks.chunks.parts import Part, split
 from pushtasks.chunks.task import ChunkTask
 from pushtasks.config import current_settings
-from pushtasks.delivery import Later, deliver_many
 from pushtasks.errors import PushError
 from pushtasks.feedback import consumers
 from pushtasks.feedback.telling import follow_up
-from pushtasks.observed import Call
 from pushtasks.observers import Kind
 from pushtasks.results import APNS, GCM, Outcome, Result, Verdict
+from pushtasks.sending import pacing
+from pushtasks.sending.addressing import policy
+from pushtasks.sending.arguments import Arguments
+from pushtasks.sending.delivery import Later, deliver_many
+from pushtasks.sending.observed import Call
 from pushtasks.store import StoreUnavailable
 from pushtasks.store.chunks import Begun, Note, Places
 from pushtasks.store.fanout_state import Spec, State

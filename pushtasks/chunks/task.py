@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from pushtasks.arguments import Arguments, bind
-from pushtasks.task_base import PushTask
+from pushtasks.sending.arguments import Arguments, bind
+from pushtasks.sending.task_base import PushTask
 
 #: Seconds after which a chunk that waits looks again whether it was paused, cancelled or let go.
 LONGEST_WAIT: Final = 10.0

@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pushtasks import arguments as checks
 from pushtasks.apns.notification import absolute_expiration, apns_id, device_token
 from pushtasks.errors import InvalidPush
 from pushtasks.fanout.records import PROVIDER, TOKEN_NAMES, Unreadable
 from pushtasks.fcm.message import TARGET_KEYS, check_size, message, target
 from pushtasks.results import APNS, GCM
+from pushtasks.sending import arguments as checks
 from pushtasks.store.fanout_state import CHUNK_LIMIT, MIXED, Spec
 
 PROVIDERS: Final = (APNS, GCM, MIXED)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from pushtasks.arguments import OVERRIDES
 from pushtasks.errors import InvalidPush
+from pushtasks.sending.arguments import OVERRIDES
 
 CSV: Final = "csv"
 JSON_LINES: Final = "jsonl"

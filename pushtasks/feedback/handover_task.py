@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Final
 
 from celery import signals
 
-from pushtasks.arguments import Arguments, bind
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidPush
 from pushtasks.feedback import consumers
 from pushtasks.feedback.handover import deliver
 from pushtasks.feedback.telling import QUEUE, wake
+from pushtasks.sending.arguments import Arguments, bind
+from pushtasks.sending.task_base import PushTask
 from pushtasks.store import StoreUnavailable, current_store
-from pushtasks.task_base import PushTask
 
 logger = logging.getLogger(__name__)
 

@@ -4,13 +4,13 @@ import logging
 import uuid
 from typing import Any, Final, NoReturn
 
-from pushtasks.arguments import Arguments, bind
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidPush, PollFailed
 from pushtasks.feedback.polling import Poll, chosen_apps, needed_store, poll
 from pushtasks.results import VERSION
+from pushtasks.sending.arguments import Arguments, bind
+from pushtasks.sending.task_base import MaskedDict, PushTask
 from pushtasks.store import StoreUnavailable
-from pushtasks.task_base import MaskedDict, PushTask
 
 log = logging.getLogger(__name__)
 

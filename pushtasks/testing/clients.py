@@ -10,12 +10,12 @@ from celery import Celery
 from pushtasks.apns.client import ApnsClient, Push
 from pushtasks.apns.frames import frame
 from pushtasks.apns.notification import Notification
-from pushtasks.arguments import shown_token
 from pushtasks.config import ApnsApp, GcmApp
 from pushtasks.fcm.client import FcmClient
 from pushtasks.fcm.legacy_client import FORMS
 from pushtasks.net.watch import Tell
 from pushtasks.results import APNS, GCM, Verdict
+from pushtasks.sending.arguments import shown_token
 
 #: Where a message of FCM v1 names its target.
 _TARGETS: Final = frozenset({"token", "topic", "condition", "fid"})

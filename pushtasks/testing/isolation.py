@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 
 import pushtasks.tasks  # noqa: F401, every Celery app gets them
-from pushtasks import pacing
 from pushtasks.clients import Makers, clients_made_by
 from pushtasks.config import Settings, settings_read_by
 from pushtasks.feedback import telling
+from pushtasks.sending import pacing
 from pushtasks.store.current import make_store, stores_made_by
 from pushtasks.testing.memory import MemoryStore
 

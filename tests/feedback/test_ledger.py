@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pushtasks.delivery import Device, Devices, Policy, deliver_many
 from pushtasks.errors import InvalidPush
 from pushtasks.feedback.ledger import Try, abandoned, count
-from pushtasks.gathering import Listing, Summary
 from pushtasks.news import Kind
-from pushtasks.progress import Progress
 from pushtasks.results import APNS, GCM, Action, Outcome, Result, Verdict
+from pushtasks.sending.delivery import Device, Devices, Policy, deliver_many
+from pushtasks.sending.gathering import Listing, Summary
+from pushtasks.sending.progress import Progress
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SINCE = datetime(2026, 4, 1, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Task, signals
 from flask import Flask
 
-from pushtasks.task_base import PushTask
+from pushtasks.sending.task_base import PushTask
 
 if TYPE_CHECKING:
     _Task = Task[Any, Any]

@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from pushtasks.apns.frames import frame
 from pushtasks.apns.notification import absolute_expiration, device_token, notification
-from pushtasks.arguments import IDENTIFIER, check_identifier
 from pushtasks.errors import InvalidPush
 from pushtasks.results import Identifier
+from pushtasks.sending.arguments import IDENTIFIER, check_identifier
 
 DEFAULT_IDENTIFIER: Final = 0
 #: Seconds.

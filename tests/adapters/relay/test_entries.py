@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushtasks.adapters.relay.entries import LONGEST, Reader, arguments_of
-from pushtasks.arguments import apns_entry, check_apns_many
 from pushtasks.errors import InvalidPush
+from pushtasks.sending.arguments import apns_entry, check_apns_many
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TOKEN = "ab" * 32

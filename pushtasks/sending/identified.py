@@ -4,10 +4,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pushtasks.arguments import identifier_of, shown_token
 from pushtasks.config import ApnsApp
 from pushtasks.masking import mask
 from pushtasks.results import Outcome, Result
+from pushtasks.sending.arguments import identifier_of, shown_token
 
 logger = logging.getLogger(__name__)
 

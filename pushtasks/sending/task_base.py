@@ -16,13 +16,13 @@ from celery import Task
 from celery.exceptions import Reject
 from celery.worker.request import Request
 
-from pushtasks.arguments import Arguments, bind, masked
 from pushtasks.config import current_settings
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
 from pushtasks.feedback.ledger import abandoned
 from pushtasks.feedback.telling import tell
 from pushtasks.masking import mask
-from pushtasks.progress import Progress
+from pushtasks.sending.arguments import Arguments, bind, masked
+from pushtasks.sending.progress import Progress
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult

@@ -8,11 +8,11 @@ from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
-from pushtasks.gathering import Collector
 from pushtasks.masking import mask
-from pushtasks.progress import Progress
 from pushtasks.results import Action, Outcome, Provider, Result, Verdict
 from pushtasks.retries import pause_before, rule_for
+from pushtasks.sending.gathering import Collector
+from pushtasks.sending.progress import Progress
 
 Push = TypeVar("Push")
 #: What stands in place of a push that is not to be sent.

@@ -9,16 +9,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from pushtasks.addressing import apns_devices
 from pushtasks.apns.client import ApnsClient, SharedPushes
 from pushtasks.apns.notification import device_apns_id
 from pushtasks.config import ApnsApp
-from pushtasks.delivery import Policy, deliver_many
 from pushtasks.errors import InvalidPush
-from pushtasks.gathering import Summary
 from pushtasks.net.multiplexer import Multiplexer
-from pushtasks.progress import Progress
 from pushtasks.results import APNS, Verdict
+from pushtasks.sending.addressing import apns_devices
+from pushtasks.sending.delivery import Policy, deliver_many
+from pushtasks.sending.gathering import Summary
+from pushtasks.sending.progress import Progress
 
 ARGUMENTS = {"payload": "Hi", "priority": 5}
 LIST_ID = "a list"

@@ -6,26 +6,27 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from pushtasks import observers, pacing
-from pushtasks.addressing import apns_devices, fcm_devices, policy, spared, verdicts_of_dead
+from pushtasks import observers
 from pushtasks.apns.client import ApnsClient
 from pushtasks.apns.gateway import GatewayClient
 from pushtasks.apns.notification import apns_id, device_apns_id, device_token
-from pushtasks.arguments import Arguments, apns_notification, identifier_of, shown_token
 from pushtasks.clients import apns_client, fcm_client
 from pushtasks.config import ApnsApp, GcmApp, current_settings
-from pushtasks.delivery import Devices, Later, Policy, deliver_many, deliver_one
 from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
 from pushtasks.feedback.ledger import Try, count
 from pushtasks.feedback.telling import tell
-from pushtasks.gathering import Gathering, Listing, Summary
-from pushtasks.identified import log_identified
 from pushtasks.masking import mask
-from pushtasks.observed import Call
 from pushtasks.observers import Kind
-from pushtasks.progress import Progress
 from pushtasks.results import APNS, GCM, Outcome, Result, Verdict
-from pushtasks.task_base import MaskedDict, PushTask
+from pushtasks.sending import pacing
+from pushtasks.sending.addressing import apns_devices, fcm_devices, policy, spared, verdicts_of_dead
+from pushtasks.sending.arguments import Arguments, apns_notification, identifier_of, shown_token
+from pushtasks.sending.delivery import Devices, Later, Policy, deliver_many, deliver_one
+from pushtasks.sending.gathering import Gathering, Listing, Summary
+from pushtasks.sending.identified import log_identified
+from pushtasks.sending.observed import Call
+from pushtasks.sending.progress import Progress
+from pushtasks.sending.task_base import MaskedDict, PushTask
 
 
 def named(variables: Mapping[str, Any]) -> Arguments:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pushtasks import observers
-from pushtasks.delivery import Later
 from pushtasks.feedback.ledger import reason_of
 from pushtasks.observers import End, Ended, Kind, Sending, Sent, Tried
 from pushtasks.results import Outcome, Provider, Result, Verdict
+from pushtasks.sending.delivery import Later
 
 
 class Call:

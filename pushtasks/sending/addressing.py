@@ -18,7 +18,13 @@ from pushtasks.apns.notification import (
     device_apns_id,
     device_token,
 )
-from pushtasks.arguments import (
+from pushtasks.config import ApnsApp, GcmApp
+from pushtasks.errors import InvalidPush
+from pushtasks.fcm.client import Sender
+from pushtasks.feedback.reading import known_dead
+from pushtasks.results import Provider, Verdict
+from pushtasks.retries import KNOWN_DEAD
+from pushtasks.sending.arguments import (
     IDENTIFIER,
     Arguments,
     apns_entry,
@@ -26,13 +32,7 @@ from pushtasks.arguments import (
     fcm_entry,
     shown_token,
 )
-from pushtasks.config import ApnsApp, GcmApp
-from pushtasks.delivery import Device, Devices, Policy
-from pushtasks.errors import InvalidPush
-from pushtasks.fcm.client import Sender
-from pushtasks.feedback.reading import known_dead
-from pushtasks.results import Provider, Verdict
-from pushtasks.retries import KNOWN_DEAD
+from pushtasks.sending.delivery import Device, Devices, Policy
 
 
 def policy(provider: Provider, app: ApnsApp | GcmApp) -> Policy:

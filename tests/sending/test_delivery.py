@@ -2,12 +2,12 @@
 
 import pytest
 
-from pushtasks.delivery import Device, Devices, Later, Policy, deliver_many, deliver_one
 from pushtasks.errors import InvalidPush, PushMaybeSent, PushNotSent
-from pushtasks.gathering import Listing, Summary
-from pushtasks.progress import Progress
 from pushtasks.results import APNS, GCM, Verdict
-from pushtasks.task_base import MaskedDict
+from pushtasks.sending.delivery import Device, Devices, Later, Policy, deliver_many, deliver_one
+from pushtasks.sending.gathering import Listing, Summary
+from pushtasks.sending.progress import Progress
+from pushtasks.sending.task_base import MaskedDict
 
 POLICY = Policy(APNS, "default", retries=5, resend=True)
 REPORT = POLICY._replace(resend=False)

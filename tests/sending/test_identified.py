@@ -7,12 +7,13 @@ import pytest
 from celery import Celery
 
 from pushtasks import InvalidPush, clients, feedback, send_apns_many, signals
-from pushtasks.arguments import IDENTIFIER_LIMIT, apns_entry, identifier_of
 from pushtasks.feedback.late import rejected_late
 from pushtasks.feedback.telling import tell
 from pushtasks.news import Tally
 from pushtasks.results import Verdict
+from pushtasks.sending.arguments import IDENTIFIER_LIMIT, apns_entry, identifier_of
 
+LOGGER = "pushtasks.sending.identified"
 DEAD, FINE, LATE = "ab" * 32, "cd" * 32, "ef" * 32
 
 
@@ -112,11 +113,11 @@ def test_news_of_a_push_without_one_are_as_always(make_host):
 
 def test_a_failure_is_logged_by_its_identifier_and_a_success_is_not(make_host, caplog):
     make_host()
-    caplog.set_level(logging.INFO, "pushtasks.identified")
+    caplog.set_level(logging.INFO, LOGGER)
 
     send_apns_many(entries(), "Hi")
 
-    [record] = [one for one in caplog.records if one.name == "pushtasks.identified"]
+    [record] = [one for one in caplog.records if one.name == LOGGER]
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
         "apns app 'default': identifier 42, device ababab…: rejected, Unregistered (drop_token)"
@@ -125,7 +126,7 @@ def test_a_failure_is_logged_by_its_identifier_and_a_success_is_not(make_host, c
 
 def test_successes_are_logged_where_the_settings_ask_for_it(make_host, caplog):
     make_host(log_successes=True)
-    caplog.set_level(logging.INFO, "pushtasks.identified")
+    caplog.set_level(logging.INFO, LOGGER)
 
     send_apns_many(entries(), "Hi")
 
@@ -137,17 +138,17 @@ def test_successes_are_logged_where_the_settings_ask_for_it(make_host, caplog):
 
 def test_an_identifier_cannot_begin_a_line_of_its_own(make_host, caplog):
     make_host(log_successes=True)
-    caplog.set_level(logging.INFO, "pushtasks.identified")
+    caplog.set_level(logging.INFO, LOGGER)
 
     send_apns_many([[FINE, {"identifier": "7\nERROR \ud800"}]], "Hi")
 
-    [line] = [one.getMessage() for one in caplog.records if one.name == "pushtasks.identified"]
+    [line] = [one.getMessage() for one in caplog.records if one.name == LOGGER]
     assert r"identifier '7\nERROR \ud800', device" in line
 
 
 def test_what_waits_for_another_try_is_no_success_yet(make_host, emulator, caplog):
     make_host(log_successes=True)
-    caplog.set_level(logging.INFO, "pushtasks.identified")
+    caplog.set_level(logging.INFO, LOGGER)
     emulator.control("PUT", f"/tokens/{FINE}", {"reason": "ServiceUnavailable"})
 
     with pytest.raises(Exception, match="ServiceUnavailable"):

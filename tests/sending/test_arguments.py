@@ -7,7 +7,7 @@ from celery import Celery
 
 import pushtasks
 from pushtasks import InvalidPush
-from pushtasks.arguments import APNS_MANY_LIMIT, GCM_LIST_LIMIT, apns_entry
+from pushtasks.sending.arguments import APNS_MANY_LIMIT, GCM_LIST_LIMIT, apns_entry
 
 TOKEN = "ab" * 32
 SECRET = "c0ffee" * 10

@@ -5,8 +5,8 @@ import logging
 import pytest
 from celery import Celery
 
-from pushtasks import pacing
 from pushtasks.results import Verdict
+from pushtasks.sending import pacing
 from pushtasks.store import current_store
 from pushtasks.store.rates import Limit
 
