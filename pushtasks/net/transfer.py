@@ -23,8 +23,10 @@ RECEIVE_SPEED: Final = 64 * 1024
 
 #: What libcurl says when a request met a GOAWAY, a refusal or a dead connection five times.
 TRIED_OFTEN_ENOUGH: Final = "Connection died"
-#: Part of what libcurl logs of a stream that the server did not process.
-REFUSED: Final = b"refused"
+#: How libcurl begins, and ends, what it logs of a stream that the server did not process. Its log
+#: has header lines and bodies too, in which callers may write what they like.
+STREAM: Final = b"HTTP/2 stream "
+REFUSED: Final = b" refused by server, try again on a new connection\n"
 #: What it says when a proxy did not let a connection through.
 NO_TUNNEL: Final = "CONNECT tunnel failed"
 #: CURLE_PROXY, which pycurl does not name.
@@ -278,8 +280,8 @@ class Transfer:
         self._position, self._refused = offset, False
         return int(pycurl.SEEKFUNC_OK)
 
-    def _on_debug(self, _kind: int, text: bytes) -> None:
-        if REFUSED in text.lower():
+    def _on_debug(self, kind: int, text: bytes) -> None:
+        if kind == pycurl.INFOTYPE_TEXT and text.startswith(STREAM) and text.endswith(REFUSED):
             self._refused = True
 
     def _on_connection(self, descriptor: int, _purpose: int) -> int:

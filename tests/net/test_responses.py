@@ -223,3 +223,31 @@ def test_a_server_that_breaks_off_may_have_received_the_push(
     assert isinstance(unanswered, Unanswered)
     assert unanswered.maybe_sent
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"body": b'{"aps":{"alert":"Your card was refused"}}'},
+        {"headers": ("apns-collapse-id: refused",)},
+    ],
+)
+def test_no_word_of_a_push_has_it_sent_again_after_a_lost_connection(
+    multiplexer, apns, start_server, authority, http_reader, words
+):
+    asked = []
+
+    def answer_once(connection):
+        stream = connection.makefile("rb")
+        asked.append(http_reader(stream))
+        connection.sendall(http11("200 OK"))
+        asked.append(http_reader(stream))
+
+    server = start_server(answer_once, authority.context())
+    origin = server.origin(authority, resend=False)
+    push = apns.push()._replace(**words)
+    assert multiplexer.exchange(origin, [push], 5) == [ACCEPTED]
+    (unanswered,) = multiplexer.exchange(origin, [push], 5)
+    assert isinstance(unanswered, Unanswered)
+    assert unanswered.maybe_sent
+    assert len(asked) == 2
