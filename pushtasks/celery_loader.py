@@ -85,7 +85,7 @@ def built_in(environ: Mapping[str, str], arguments: Sequence[str]) -> dict[str, 
         arguments: The command line of this process.
 
     Raises:
-        InvalidSettings: A variable that should hold a number does not.
+        InvalidSettings: A variable that should hold a number does not, or a URL cannot be read.
     """
     settings = _settings_in(import_module("pushtasks.celery_defaults"))
     settings["broker_url"] = environ.get("PUSHTASKS_BROKER_URL") or settings["broker_url"]
@@ -129,9 +129,16 @@ def _deduplication(result_backend: str | None) -> dict[str, Any]:
 
 
 def _result_backend(settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    return environ.get("PUSHTASKS_RESULT_BACKEND") or redis_urls.result_backend_beside(
-        _broker_url(settings, environ)
-    )
+    broker = _readable(_broker_url(settings, environ), "the broker's URL, PUSHTASKS_BROKER_URL,")
+    if url := environ.get("PUSHTASKS_RESULT_BACKEND"):
+        return _readable(url, "PUSHTASKS_RESULT_BACKEND")
+    return redis_urls.result_backend_beside(broker)
+
+
+def _readable(url: str, name: str) -> str:
+    if fault := redis_urls.fault_of(url):
+        raise InvalidSettings(f"{name} {fault}")
+    return url
 
 
 def _broker_url(settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ _TCP: Final = frozenset({"redis", "rediss"})
 _SOCKETS: Final = frozenset({"redis+socket", "socket"})
 _SENTINEL: Final = "sentinel"
 _CERTIFICATES: Final = "ssl_cert_reqs"
+_RABBITMQ: Final = frozenset({"amqp", "amqps", "pyamqp"})
 
 
 def result_backend_beside(broker_url: str) -> str:
@@ -34,6 +35,26 @@ def result_backend_beside(broker_url: str) -> str:
     if scheme in _SOCKETS:
         return _with_query(first, virtual_host=str(RESULTS_DATABASE))
     return "rpc://"
+
+
+def fault_of(url: str) -> str | None:
+    """Return why nobody can read a broker or result backend at Redis or RabbitMQ; None: it is well.
+
+    Python's own words repeat what it took for the port, which may be a piece of the password.
+
+    Args:
+        url: Several are parted by `;`.
+    """
+    for one in url.split(";"):
+        if _scheme(one) in _TCP | _RABBITMQ:
+            try:
+                _ = urlsplit(one).port
+            except ValueError:
+                return (
+                    "is no URL whose port is a number up to 65535; in a password write / as %2F,"
+                    " # as %23, ? as %3F, ; as %3B, [ as %5B and ] as %5D"
+                )
+    return None
 
 
 def client_url(url: str | None) -> str | None:

@@ -78,6 +78,20 @@ def test_a_number_that_is_none_is_named_with_its_variable(name, text):
         complete(environ={name: text})
 
 
+@pytest.mark.parametrize(
+    "variable", ["PUSHTASKS_BROKER_URL", "CELERY_BROKER_URL", "PUSHTASKS_RESULT_BACKEND"]
+)
+def test_a_url_that_nobody_can_read_is_named_with_its_variable_and_not_repeated(variable):
+    url = "redis://:sesame/cret@host:6379/0"
+    settings = {"broker_url": url} if variable == "PUSHTASKS_BROKER_URL" else {}
+
+    with pytest.raises(InvalidSettings, match="is no URL whose port is a number") as caught:
+        complete(settings, {} if settings else {variable: url})
+    named = "RESULT_BACKEND" if "RESULT" in variable else "BROKER_URL"
+    assert f"PUSHTASKS_{named}" in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
 def test_the_visibility_timeout_is_in_all_places_where_celery_asks_for_it():
     settings = complete(environ={"PUSHTASKS_VISIBILITY_TIMEOUT": "90"})
 

@@ -673,6 +673,20 @@ def test_redis_defaults_to_that_of_the_results_then_of_the_broker(
     assert current_settings(celery_app).redis_url == expected
 
 
+@pytest.mark.parametrize("name", ["broker_url", "result_backend"])
+def test_a_broker_or_result_backend_that_nobody_can_read_is_named_and_not_repeated(
+    name, celery_app
+):
+    celery_app.conf.result_backend = None
+    celery_app.conf[name] = f"redis://:{SECRET}/x@host:6379/0"
+
+    with pytest.raises(
+        InvalidSettings, match=f"^{name} is no URL whose port is a number"
+    ) as caught:
+        current_settings(celery_app)
+    assert SECRET not in str(caught.value)
+
+
 def test_a_redis_of_our_own_comes_first(celery_app):
     celery_app.conf.broker_url = "redis://b/0"
     celery_app.conf.pushtasks = {"redis_url": "redis://own/5"}

@@ -1,7 +1,7 @@
 import pytest
 import redis
 
-from pushtasks.redis_urls import client_url, result_backend_beside
+from pushtasks.redis_urls import client_url, fault_of, result_backend_beside
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,41 @@ def test_certificates_are_verified_where_celery_would_verify_them():
     options = redis.Redis.from_url(url).connection_pool.connection_kwargs
 
     assert options["ssl_cert_reqs"] == "required"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:sesame/cret@host:6379/0",
+        "redis://:sesame#cret@host:6379/0",
+        "rediss://:sesame?cret@host:6379/0",
+        "redis://:sesame[cret@host:6379/0",
+        "redis://host/0;redis://:sesame;cret@host:6379/0",
+        "amqp://user:sesame/cret@host//",
+        "redis://host:sesame/0",
+        "redis://host:65536/0",
+    ],
+)
+def test_a_url_that_nobody_can_read_has_a_fault_that_does_not_repeat_it(url):
+    fault = fault_of(url)
+    assert fault.startswith(
+        "is no URL whose port is a number up to 65535; in a password write / as"
+    )
+    assert "sesame" not in fault
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:p%2Fss@host:6379/0",
+        "redis://a/0;redis://b/0",
+        "sentinel://:pw@a:26379;b:26379",
+        "redis+socket:///run/r.sock",
+        "amqp://guest@localhost//",
+        "db+postgresql://user:p/w@host/results",
+        "memory://",
+        "",
+    ],
+)
+def test_other_urls_have_none(url):
+    assert fault_of(url) is None

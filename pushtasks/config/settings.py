@@ -191,8 +191,12 @@ _read: Callable[[Celery], Settings] = read_settings
 
 
 def _redis_of(app: Celery) -> str | None:
-    for url in (app.conf.result_backend, app.conf.broker_url):
+    for name in ("result_backend", "broker_url"):
+        url = app.conf[name]
         first = url[0] if isinstance(url, list | tuple) and url else url
-        if isinstance(first, str) and (found := redis_urls.client_url(first)):
-            return found
+        if isinstance(first, str):
+            if fault := redis_urls.fault_of(first):
+                raise InvalidSettings(f"{name} {fault}")
+            if found := redis_urls.client_url(first):
+                return found
     return None

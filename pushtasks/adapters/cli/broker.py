@@ -62,6 +62,8 @@ def _waiting(connection: Any, queue: str) -> int:
 
 
 def _broker(app: Celery) -> tuple[Any, str]:
+    if fault := redis_urls.fault_of(str(app.conf.broker_url)):
+        raise Unreachable(fault)
     try:
         connection: Any = app.connection_for_write()
         address = connection.as_uri().replace("://:**@", "://")  # it masks a password never given
@@ -112,6 +114,8 @@ def connect_results(app: Celery) -> str:
     if not has_results(app):
         raise Unreachable("is not set, so results are not kept")
     backend: str = app.conf.result_backend
+    if fault := redis_urls.fault_of(backend):
+        raise Unreachable(fault)
     address, url = shown(backend), redis_urls.client_url(backend)
     try:
         _ = app.backend

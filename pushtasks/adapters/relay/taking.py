@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from pushtasks.adapters.relay import dead_letters, scripts
 from pushtasks.adapters.relay.entries import LONGEST
 from pushtasks.errors import InvalidSettings
+from pushtasks.redis_urls import fault_of
 from pushtasks.store.connection import Connection
 from pushtasks.store.scripts import Script
 
@@ -58,7 +59,7 @@ class EntryList:
             )
         except ValueError as error:
             raise InvalidSettings(
-                f"redis_url: {error}; give redis://[:password@]host:port/database"
+                f"redis_url: {fault_of(url) or error}; give redis://[:password@]host:port/database"
             ) from None
         self._key = key
         self._lease_ms = int(lease * 1000)

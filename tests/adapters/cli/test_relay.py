@@ -82,6 +82,7 @@ def test_settings_that_cannot_be_used_are_told_in_a_line(pushtasks, settings_fil
         (["nowhere.json"], "settings file nowhere.json cannot be read (No such file"),
         ([], "no list: give gapless's settings file, or name the list with --key"),
         (["--key", KEY, "--redis-url", "http://x"], "redis_url: "),
+        (["--key", KEY, "--redis-url", "redis://:a/b@h/0"], "redis_url: is no URL whose port"),
         (["--key", KEY, "--batch", "5000"], "'--batch'"),
         (["nowhere.toml", "--key", KEY], "nowhere.toml cannot be read (No such file"),
     ],

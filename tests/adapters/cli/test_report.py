@@ -119,6 +119,17 @@ def test_a_redis_that_is_away_is_told_in_a_line(command, pushtasks):
     assert ran.error.startswith("Redis at 127.0.0.1:1/1: ")
 
 
+@pytest.mark.parametrize("command", ["report", "feedback", "check"])
+def test_a_password_that_makes_a_url_unreadable_is_told_in_a_line_and_not_repeated(
+    command, pushtasks
+):
+    ran = pushtasks(command, PUSHTASKS_BROKER_URL="redis://:sesame/cret@127.0.0.1:1/0")
+
+    assert (ran.status, ran.out) == (2, "")
+    assert "PUSHTASKS_BROKER_URL, is no URL whose port is a number" in ran.error
+    assert "sesame" not in ran.err
+
+
 @pytest.mark.parametrize("command", ["report", "feedback"])
 def test_without_a_redis_the_setting_is_named(command, pushtasks):
     ran = pushtasks(command, PUSHTASKS_BROKER_URL="memory://", PUSHTASKS_RESULT_BACKEND="rpc://")
