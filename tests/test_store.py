@@ -290,6 +290,15 @@ def test_entries_that_were_trimmed_in_a_readers_hands_are_let_go(store, client):
     assert client.xpending(keys.STREAM, "reader")["pending"] == 1
 
 
+def test_entries_behind_those_that_were_trimmed_are_found(store, client):
+    store.record([expired(f"{number}") for number in range(3)])
+    group = store.group("reader")
+    group.take(3, wait=0, again_after=60)
+    client.xtrim(keys.STREAM, maxlen=1, approximate=False)
+
+    assert [entry.token for entry in group.own(1, "0-0")] == ["2"]
+
+
 def test_a_reader_waits_for_news(store):
     with ThreadPoolExecutor(1) as thread:
         taken = thread.submit(store.group("reader").take, 9, wait=20, again_after=60)

@@ -1,8 +1,9 @@
 """Delivers what the feedback stream holds to one consumer, until nothing is left or it fails.
 
 At least once: an entry is acknowledged when the consumer has taken it. What a consumer fails on
-comes again, in batches that are halved with each failure, until an entry that no consumer can take
-stands alone and holds nothing else up.
+comes again, in batches that are halved with each failure, until entries that no consumer can take
+stand alone. A delivery that has failed too often is cut short, and the next one begins behind the
+place where it was: so such entries hold nothing else up, however many they are.
 """
 
 import time
@@ -14,7 +15,8 @@ from celery import Celery
 from pushtasks.feedback.consumers import hand_over
 from pushtasks.news import Entry
 from pushtasks.store import Group, Store
-from pushtasks.store.turns import Turn
+from pushtasks.store.entries import order_of
+from pushtasks.store.turns import BEGINNING, Turn
 
 #: Entries that a consumer is given at a time, at the most.
 BATCH: Final = 100
@@ -71,25 +73,38 @@ class _Delivery:
     def run(self) -> float | None:
         """Deliver; return the seconds until there is to be more, None if nothing is left."""
         failures, end = self._turn.failures(), time.monotonic() + LONGEST
-        for entries in self._batches(max(1, BATCH >> min(failures, 30))):
+        place = BEGINNING
+        for entries in self._batches(max(1, BATCH >> min(failures, 30)), self._turn.place()):
             self._deliver(entries)
             if self._failed == FAILURES:
+                place = entries[-1].id
                 break
             if time.monotonic() > end or not self._turn.claim(self._owner):
                 return 0.0
         if self._failed:
-            return self._turn.fail(failures)
+            return self._turn.fail(failures, place)
         if failures:
             self._turn.succeed()
         return None
 
-    def _batches(self, size: int) -> Iterator[list[Entry]]:
-        """First what was taken before and never acknowledged, then what is new."""
-        last = "0-0"
-        while entries := self._group.own(size, last):
-            yield entries
-            last = entries[-1].id
+    def _batches(self, size: int, place: str) -> Iterator[list[Entry]]:
+        """First what was taken before and never acknowledged, then what is new.
+
+        Of the former what is behind the place, and the rest in the end.
+        """
+        yield from self._left(size, place)
         while entries := self._group.take_new(BATCH):
+            yield entries
+        if place != BEGINNING:
+            yield from self._left(size, BEGINNING, until=place)
+
+    def _left(self, size: int, last: str, until: str | None = None) -> Iterator[list[Entry]]:
+        while entries := self._group.own(size, last):
+            last = entries[-1].id
+            if until is not None:
+                entries = [one for one in entries if order_of(one.id) <= order_of(until)]
+                if not entries:
+                    return
             yield entries
 
     def _deliver(self, entries: list[Entry]) -> None:

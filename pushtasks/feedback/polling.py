@@ -25,6 +25,7 @@ from pushtasks.net.deadline import Deadline
 from pushtasks.news import Kind, News
 from pushtasks.results import APNS, GCM, Provider
 from pushtasks.store import Store, StoreUnavailable, current_store
+from pushtasks.store.entries import order_of
 
 #: Devices that a result names of each app; the feedback stream has them all.
 NAMED: Final = 1000
@@ -219,24 +220,18 @@ def _gather(store: Store, polls: Sequence[Poll], pages: int) -> None:
 
 def _gather_mine(store: Store, polls: Mapping[str, Poll], pages: int) -> None:
     cursors = {key: store.cursor(key) or BEGINNING for key in polls}
-    last = min(cursors.values(), key=_place)
+    last = min(cursors.values(), key=order_of)
     for _ in range(pages):
         entries = store.entries(after=last, count=PAGE)
         for entry in entries:
             last = entry.id or last
             one = polls.get(f"{entry.provider}:{entry.app}")
-            if one and entry.kind is Kind.EXPIRED and _place(last) > _place(cursors[one.key]):
+            if one and entry.kind is Kind.EXPIRED and order_of(last) > order_of(cursors[one.key]):
                 one.add(entry)
         if not entries:
             break
     for key in polls:
         store.set_cursor(key, last)
-
-
-def _place(entry_id: str) -> tuple[int, int]:
-    """Return the id of an entry in a form in which ids can be compared."""
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence or 0)
 
 
 @contextmanager

@@ -25,6 +25,12 @@ def entries_in(answer: Any) -> Sequence[RawEntry]:
     return entries  # type: ignore[no-any-return]
 
 
+def order_of(entry_id: str) -> tuple[int, int]:
+    """Return the id of an entry in a form in which ids can be compared."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
 def read_entry(id_: str, fields: Mapping[str, str]) -> Entry | None:
     """Return an entry as news; None, and a warning, if this version cannot read it."""
     try:

@@ -17,6 +17,8 @@ from pushtasks.store.connection import Connection
 from pushtasks.store.entries import RawEntry, entries_in, read_entry
 
 _READER: Final = "pushtasks"
+#: For XREADGROUP: after all that anybody was given.
+NEW: Final = ">"
 #: Milliseconds of one blocking read; within the time limit of a connection.
 _BLOCK: Final = 500
 
@@ -55,7 +57,7 @@ class Group:
 
     def take_new(self, count: int) -> list[Entry]:
         """Take entries that nobody was given yet."""
-        return self._read(count, ">")
+        return self._read(count, NEW)
 
     def ack(self, ids: Iterable[str]) -> None:
         """Acknowledge entries: they never come again to this group."""
@@ -77,15 +79,18 @@ class Group:
         return client.xautoclaim(keys.STREAM, self.name, _READER, idle, start, count)
 
     def _take_new(self, count: int, wait: float) -> list[Entry]:
-        return self._read(count, ">", min(_BLOCK, int(wait * 1000)))
+        return self._read(count, NEW, min(_BLOCK, int(wait * 1000)))
 
     def _read(self, count: int, after: str, block: int = 0) -> list[Entry]:
-        answer = self._run(
-            lambda client: client.xreadgroup(
-                self.name, _READER, {keys.STREAM: after}, count, block if block > 0 else None
-            )
-        )
-        return self._readable(entries_in(answer))
+        read = partial(self._read_once, count=count, block=block if block > 0 else None)
+        while raw := entries_in(self._run(partial(read, after=after))):
+            if entries := self._readable(raw):
+                return entries
+            after = after if after == NEW else raw[-1][0]  # none is readable: there may be more
+        return []
+
+    def _read_once(self, client: Any, *, after: str, count: int, block: int | None) -> Any:
+        return client.xreadgroup(self.name, _READER, {keys.STREAM: after}, count, block)
 
     def _readable(self, raw: Sequence[RawEntry]) -> list[Entry]:
         """Return entries as news; what was trimmed before it was acknowledged is let go."""

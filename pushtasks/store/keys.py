@@ -102,6 +102,11 @@ def failures(consumer: str) -> str:
     return f"{PREFIX}failures:{consumer}"
 
 
+def place(consumer: str) -> str:
+    """Return the key of the entry at which a consumer had failed too often to go on."""
+    return f"{PREFIX}place:{consumer}"
+
+
 def lock(name: str) -> str:
     """Return the key of a lock; it holds the owner."""
     return f"{PREFIX}lock:{name}"

@@ -1,8 +1,9 @@
 """Who delivers news to a consumer, and when: one at a time, and less often while it fails.
 
-Four keys for each consumer. The wake-up exists while a delivery is on its way, so that there is one
+Five keys for each consumer. The wake-up exists while a delivery is on its way, so that there is one
 and not one for each of the news; the lock while one is at work; the pause while the consumer is to
-be left alone, since it failed; and the count of failures makes the next pause longer.
+be left alone, since it failed; the count of failures makes the next pause longer; and the place is
+where it failed last, so that the next delivery begins behind it.
 """
 
 from typing import Final
@@ -15,6 +16,8 @@ LOCK_AGE: Final = 120
 #: Seconds before a consumer that failed is called again, doubled with each further failure.
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 900.0
+#: Before the first entry of a stream.
+BEGINNING: Final = "0-0"
 #: Seconds after which failures are forgotten.
 FAILURES_AGE: Final = 24 * 3600
 
@@ -31,6 +34,7 @@ class Turn:
         self._lock = keys.lock(f"deliver:{consumer}")
         self._pause = keys.pause(consumer)
         self._failures = keys.failures(consumer)
+        self._place = keys.place(consumer)
 
     def begin(self) -> float:
         """Note that a delivery has come; return the seconds for which it is too early."""
@@ -52,18 +56,29 @@ class Turn:
         with self._connection.watched() as client:
             return int(client.get(self._failures) or 0)
 
-    def fail(self, failures: int) -> float:
-        """Note a failure beside those before it; return the seconds of the pause that it makes."""
+    def place(self) -> str:
+        """Return the id of the entry behind which to begin; `BEGINNING` if no place is noted."""
+        with self._connection.watched() as client:
+            return str(client.get(self._place) or BEGINNING)
+
+    def fail(self, failures: int, place: str) -> float:
+        """Note a failure beside those before it; return the seconds of the pause that it makes.
+
+        Args:
+            failures: Those before it.
+            place: The id of the entry behind which the next delivery is to begin.
+        """
         pause = min(FIRST_PAUSE * 2.0 ** min(failures, 30), LONGEST_PAUSE)
         with self._connection.watched() as client, client.pipeline() as pipeline:
             pipeline.set(self._failures, failures + 1, ex=FAILURES_AGE)
+            pipeline.set(self._place, place, ex=FAILURES_AGE)
             pipeline.set(self._pause, "1", px=int(pause * 1000)).execute()
         return pause
 
     def succeed(self) -> None:
         """Forget failures."""
         with self._connection.watched() as client:
-            client.delete(self._failures)
+            client.delete(self._failures, self._place)
 
     def schedule(self, seconds: float = 0.0) -> bool:
         """Announce a delivery in so many seconds; False if another one is on its way already."""

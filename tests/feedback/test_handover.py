@@ -138,6 +138,40 @@ def test_an_entry_that_cannot_be_taken_ends_up_alone_and_holds_nothing_up(
     assert client.xpending(keys.STREAM, HANDLER)["pending"] == 1
 
 
+def test_many_entries_that_cannot_be_taken_hold_nothing_up_either(
+    app, store, bring, handler, client
+):
+    bring(*(f"{number}" for number in range(20)))
+    handler.poison = {"1", "2", "3", "4", "5", "12"}
+    run(app, store, client, times=12)
+    bring("new")
+    run(app, store, client, times=2)
+    taken = [token for call in handler.calls if not handler.poison & set(call) for token in call]
+    handler.calls.clear()
+
+    run(app, store, client, times=3)
+
+    others = [str(number) for number in range(20) if str(number) not in handler.poison]
+    assert sorted(taken) == sorted([*others, "new"])
+    assert {token for call in handler.calls for token in call} == handler.poison
+    assert client.xpending(keys.STREAM, HANDLER)["pending"] == 6
+
+
+def test_after_a_consumer_has_failed_too_often_all_comes_again(app, store, bring, handler, client):
+    tokens = [f"{number}" for number in range(400)]
+    bring(*tokens)
+    handler.poison = set(tokens)
+    run(app, store, client)
+    handler.poison = set()
+    handler.calls.clear()
+
+    pauses = run(app, store, client)
+
+    assert pauses == [None]
+    assert sorted(token for call in handler.calls for token in call) == sorted(tokens)
+    assert client.get(keys.place(HANDLER)) is None
+
+
 def test_a_consumer_that_fails_on_everything_is_soon_left_alone(app, store, bring, handler, client):
     tokens = {f"{number}" for number in range(1000)}
     bring(*tokens)
