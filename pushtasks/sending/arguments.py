@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from reprlib import repr as shown
 from typing import Any, Final
 
 from pushtasks.apns.notification import (
@@ -42,6 +43,15 @@ OVERRIDES: Final = (
 IDENTIFIER: Final = "identifier"
 #: Characters of an identifier that is text.
 IDENTIFIER_LIMIT: Final = 100
+#: Arguments that logs and Flower may show; anything else may hold a device or a payload.
+SHOWN: Final = frozenset(
+    {
+        *("app", "topic", "push_type", "priority", "expiration", "collapse_id", "apns_id"),
+        *("environment", "dry_run", "fanout", "chunk", "consumer"),
+    }
+)
+#: Lists within lists in which a device is looked for.
+_DEPTH: Final = 10
 
 Arguments = dict[str, Any]
 
@@ -252,28 +262,30 @@ def check_chunk(arguments: Arguments) -> Arguments:
 
 def shown_token(value: Any) -> str:
     """Return what a result calls a device: what the caller called it."""
+    for _ in range(_DEPTH):
+        if not (isinstance(value, list | tuple) and value):
+            break
+        value = value[0]
     if isinstance(value, str):
         return value
-    if isinstance(value, list | tuple) and value:
-        return shown_token(value[0])
     if isinstance(value, Mapping) and len(value) == 1:
         [(kind, name)] = value.items()
-        return f"{kind}:{name}"
-    return str(value)
+        return f"{kind}:{name if isinstance(name, str) else shown(name)}"
+    return shown(value)
 
 
 def masked(arguments: Mapping[str, Any]) -> str:
     """Return arguments as logs and Flower may show them, without devices and payloads in full."""
-    shown = {key: _shown(key, value) for key, value in arguments.items() if key[0] != "_"}
-    return "{" + ", ".join(f"{key!r}: {value}" for key, value in shown.items()) + "}"
+    texts = {key: _shown(key, value) for key, value in arguments.items() if not key.startswith("_")}
+    return "{" + ", ".join(f"{key!r}: {text}" for key, text in texts.items()) + "}"
 
 
 def _shown(key: str, value: Any) -> str:
-    if key in {"tokens", "registration_ids", "entries"} and isinstance(value, list | tuple):
+    if key in {"tokens", "registration_ids"} and isinstance(value, list | tuple):
         return f"<{len(value)} devices>"
     if key in {"token", "registration_ids"}:
         return repr(mask(shown_token(value)))
-    return f"<{key}>" if key in {"payload", "lines"} else repr(value)
+    return repr(value) if key in SHOWN else f"<{key}>"
 
 
 def _app(arguments: Mapping[str, Any]) -> str:
@@ -287,6 +299,6 @@ def _public(names: Mapping[str, Any] | Sequence[str]) -> list[str]:
     return [name for name in names if not name.startswith("_")]
 
 
-def _hint(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, _public(known), 1)
+def _hint(word: object, known: Mapping[str, Any] | Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(word), _public(known), 1)
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_public(known))}"

@@ -17,7 +17,7 @@ from celery.exceptions import Reject
 from celery.worker.request import Request
 
 from pushtasks.config import current_settings
-from pushtasks.errors import InvalidPush, PushError, PushMaybeSent, PushNotSent
+from pushtasks.errors import PushError, PushMaybeSent, PushNotSent
 from pushtasks.feedback.ledger import abandoned
 from pushtasks.feedback.telling import tell
 from pushtasks.masking import mask
@@ -54,11 +54,11 @@ class MaskedRequest(Request):
         return super().info(safe=True)
 
     def _masked(self) -> tuple[str, str]:
-        if not self.args:  # as our own calls are
-            return "()", masked(self.kwargs)
         try:
+            if not self.args:  # as our own calls are
+                return "()", masked(self.kwargs)
             return "()", masked(bind(self.name, self.task.run, self.args, self.kwargs))
-        except InvalidPush:  # the task will say so itself
+        except Exception:  # noqa: BLE001, the task will say so itself; here it would end the worker
             return "(…)", "{…}"
 
 
@@ -106,6 +106,15 @@ class PushTask(_Task):
             find = settings.apns_app if self.provider == "apns" else settings.gcm_app
             find(arguments["app"])
         return arguments
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        """Refuse arguments that the task does not know, in our own words.
+
+        Raises:
+            InvalidPush: It was called by name, and one is missing, unknown or given twice.
+        """
+        super().before_start(task_id, args, kwargs)
+        bind(self.name, self.run, args, kwargs)
 
     def on_failure(
         self, exc: Exception, task_id: str, args: Any, kwargs: dict[str, Any], einfo: Any

@@ -154,6 +154,23 @@ def test_a_wrong_argument_by_name_fails_in_the_worker_with_the_same_words(worker
         task.get(TIMEOUT)
 
 
+def test_no_call_by_name_however_wrong_ends_the_worker(worker, host, tasks, emulator):
+    nested = TOKEN
+    for _ in range(700):
+        nested = [nested]
+    wrong = [
+        host.send_task("pushtasks.send_apns", kwargs={"": 1, "token": TOKEN}, queue="push"),
+        host.send_task("pushtasks.send_apns", kwargs={"token": nested}, queue="push"),
+        host.send_task("pushtasks.send_apns", [nested, "Hi"], queue="push"),
+        host.send_task("pushtasks.send_apns", kwargs={"device_token": TOKEN}, queue="push"),
+    ]
+
+    for task in wrong:
+        with pytest.raises(InvalidPush):
+            task.get(TIMEOUT)
+    assert tasks.send_apns.delay(TOKEN, "Hi").get(TIMEOUT)["outcome"] == "accepted"
+
+
 def test_neither_token_nor_payload_is_shown_even_if_called_by_name(worker, host, tasks, emulator):
     with watching(host) as events:
         called = [

@@ -7,7 +7,13 @@ from celery import Celery
 
 import pushtasks
 from pushtasks import InvalidPush
-from pushtasks.sending.arguments import APNS_MANY_LIMIT, GCM_LIST_LIMIT, apns_entry
+from pushtasks.sending.arguments import (
+    APNS_MANY_LIMIT,
+    GCM_LIST_LIMIT,
+    apns_entry,
+    masked,
+    shown_token,
+)
 
 TOKEN = "ab" * 32
 SECRET = "c0ffee" * 10
@@ -212,6 +218,7 @@ def test_a_relative_expiration_becomes_an_instant_that_holds_over_all_tries(host
         ([TOKEN, "Hi"], "or a pair of it and a dict"),
         ([TOKEN, {"topik": "x"}], "override 'topik' is unknown: did you mean 'topic'?"),
         ([TOKEN, {"environment": "sandbox"}], "override 'environment' is unknown"),
+        ([TOKEN, {5: "x"}], "override 5 is unknown"),
     ],
 )
 def test_an_entry_of_a_list_is_a_token_or_a_pair_with_known_overrides(entry, reason):
@@ -220,3 +227,27 @@ def test_an_entry_of_a_list_is_a_token_or_a_pair_with_known_overrides(entry, rea
 
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"token": TOKEN, "topic": "a.b"}, "{'token': 'ababab…', 'topic': 'a.b'}"),
+        ({"tokens": [TOKEN], "payload": SECRET}, "{'tokens': <1 devices>, 'payload': <payload>}"),
+        ({"tokens": TOKEN}, "{'tokens': <tokens>}"),
+        ({"device_token": TOKEN, "": SECRET}, "{'device_token': <device_token>, '': <>}"),
+        ({"registration_ids": {"fid": TOKEN}}, "{'registration_ids': 'fid:ab…'}"),
+        ({"chunk": 7, "_progress": SECRET}, "{'chunk': 7}"),
+    ],
+)
+def test_only_what_is_neither_device_nor_payload_is_shown(arguments, text):
+    assert masked(arguments) == text
+
+
+def test_an_entry_nested_without_end_has_a_short_name():
+    nested = []
+    nested.append(nested)
+
+    assert shown_token([[TOKEN]]) == TOKEN
+    assert len(shown_token(nested)) < 100
+    assert len(shown_token({"token": nested})) < 100
