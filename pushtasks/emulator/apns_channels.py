@@ -5,14 +5,13 @@ management requests to APNs".
 """
 
 import base64
-import json
 import re
 import uuid
 from typing import Any, Final
 
 from pushtasks.emulator import reasons
 from pushtasks.emulator.apns_checks import check_expiration, check_priority, is_object
-from pushtasks.emulator.exchange import Answer, Request, json_answer
+from pushtasks.emulator.exchange import Answer, Request, json_answer, read_json
 from pushtasks.wire import apns_http2 as wire
 
 #: Channels of one app in one environment.
@@ -72,7 +71,7 @@ class Channels:
         return _refused(request, "MethodNotAllowed")
 
     def _create(self, request: Request, bundle_id: str) -> Answer:
-        body = json.loads(request.body) if is_object(request.body) else {}
+        body = read_json(request.body) if is_object(request.body) else {}
         policy: Any = body.get("message-storage-policy")
         if body.get("push-type") != wire.CHANNEL_PUSH_TYPE:
             return _refused(request, "BadRequestPayload")
@@ -139,7 +138,7 @@ def _check_payload(request: Request) -> str | None:
         return "PayloadEmpty"
     if request.length > wire.BROADCAST_PAYLOAD_LIMIT:
         return "PayloadTooLarge"
-    body: dict[str, Any] = json.loads(request.body) if is_object(request.body) else {}
+    body: dict[str, Any] = read_json(request.body) if is_object(request.body) else {}
     aps = body.get("aps")
     # Nobody listens on a channel before an activity has started.
     is_sound = isinstance(aps, dict) and aps.get("event") in {"update", "end"}

@@ -4,12 +4,11 @@ Source: Apple, "Sending notification requests to APNs" and "Handling notificatio
 APNs". Apple publishes no order; this is that of jchambers/pushy's mock server.
 """
 
-import json
 import re
 from functools import lru_cache
 from typing import Final
 
-from pushtasks.emulator.exchange import Request
+from pushtasks.emulator.exchange import Request, read_json
 from pushtasks.wire import apns_http2 as wire
 
 ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -102,6 +101,6 @@ def check_payload(request: Request, certificate_topic: str | None = None) -> str
 def is_object(body: bytes) -> bool:
     """Return whether a body is a JSON object."""
     try:
-        return isinstance(json.loads(body), dict)
-    except (ValueError, RecursionError):
+        return isinstance(read_json(body), dict)
+    except ValueError:
         return False

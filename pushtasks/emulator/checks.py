@@ -1,5 +1,6 @@
 """How the control API checks what it is told: every mistake is named with its key and rule."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -10,6 +11,7 @@ BODY_SIZE_LIMIT: Final = 16 * 1024 * 1024
 DELAY_LIMIT: Final = 3600
 #: Members of a device group.
 GROUP_LIMIT: Final = 20
+_HEADER_VALUE: Final = re.compile(r"[!-~]+( +[!-~]+)*")
 _DEVICE_TOKEN: Final = re.compile(r"([0-9A-Fa-f]{2}){1,100}")
 
 
@@ -57,8 +59,8 @@ STATUS: Final = Rule("an HTTP status from 200 to 599", lambda value: _is_whole(v
 RETRY_AFTER: Final = Rule(
     "seconds or an HTTP date",
     lambda value: (
-        (isinstance(value, str) and value.isascii() and value.isprintable())
-        or (_is_number(value) and value >= 0)
+        (isinstance(value, str) and _HEADER_VALUE.fullmatch(value) is not None)
+        or (_is_number(value) and 0 <= value < math.inf)
     ),
 )
 GROUP: Final = Rule(
@@ -99,4 +101,4 @@ def retry_after_header(value: float | str | None) -> tuple[tuple[str, str], ...]
     """Return the Retry-After header that says so, as a tuple of headers."""
     if value is None:
         return ()
-    return (("retry-after", value if isinstance(value, str) else f"{value:g}"),)
+    return (("retry-after", f"{value:g}" if isinstance(value, float) else str(value)),)

@@ -1,16 +1,18 @@
 """The control API: JSON over plain HTTP on loopback, by which a test says what is to go wrong."""
 
-import json
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from pushtasks.emulator.behaviour import Behaviour
 from pushtasks.emulator.checks import ControlError
-from pushtasks.emulator.exchange import Answer, Request, json_answer
+from pushtasks.emulator.exchange import Answer, Request, json_answer, read_json
 from pushtasks.emulator.faults import ServiceFaults
 from pushtasks.emulator.feedback import FeedbackService
 from pushtasks.emulator.traffic import Connections, Traffic
+
+#: Digits of the number of an entry.
+DIGITS_LIMIT: Final = 18
 
 
 class ControlService:
@@ -42,7 +44,7 @@ class ControlService:
             return json_answer(400, {"error": str(error)})
 
     def _route(self, request: Request) -> Answer:
-        url = urlsplit(request.path)
+        url = _split(request.path)
         collection, _, token = url.path.removeprefix("/").partition("/")
         match request.method, collection:
             case "PUT", "tokens" if token:
@@ -90,17 +92,24 @@ class ControlService:
                 connection.faults_changed()
 
 
+def _split(path: str) -> SplitResult:
+    try:
+        return urlsplit(path)
+    except ValueError as error:
+        raise ControlError(f"the path cannot be read: {error}") from None
+
+
 def _body(request: Request) -> Any:
     if request.length > len(request.body):
         raise ControlError(f"the body is longer than {len(request.body)} bytes")
     try:
-        return json.loads(request.body)
-    except (ValueError, RecursionError) as error:
+        return read_json(request.body)
+    except ValueError as error:
         raise ControlError(f"the body is not JSON: {error}") from None
 
 
 def _since(query: str) -> int:
     text = parse_qs(query).get("since", ["0"])[0]
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > DIGITS_LIMIT:
         raise ControlError(f"since must be a whole number from 0, not {text!r:.60}")
     return int(text)

@@ -9,6 +9,9 @@ from pushtasks.emulator.traffic import Traffic
 
 #: Bytes of a request body that are kept; the rest is read, counted and dropped.
 BODY_LIMIT: Final = 2**19
+#: Objects and lists within each other that JSON may have. Python itself gives up at a depth that
+#: depends on who calls: what could be read could not be shown again.
+DEPTH_LIMIT: Final = 500
 
 
 class Request(NamedTuple):
@@ -63,6 +66,43 @@ class Service(Protocol):
         Args:
             certificate_topic: The subject's UID of the client certificate, None without one.
         """
+
+
+def read_json(body: bytes) -> Any:
+    """Return what JSON in UTF-8 says, more strictly than `json.loads`: NaN is no number.
+
+    Raises:
+        ValueError: It is no JSON, or more deeply nested than DEPTH_LIMIT.
+    """
+    try:
+        value = _DECODER.decode(body.decode())
+    except RecursionError:
+        raise ValueError("it is too deeply nested") from None
+    if len(body) >= 2 * DEPTH_LIMIT and _depth(value) > DEPTH_LIMIT:
+        raise ValueError("it is too deeply nested")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [
+            entry for each in level for entry in (each.values() if isinstance(each, dict) else each)
+        ]
+    return depth
+
+
+def has_body(method: str, status: int) -> bool:
+    """Return whether the answer to such a request may have a body (RFC 9110, section 6.4.1)."""
+    return method != "HEAD" and status not in {204, 304}
 
 
 def json_answer(

@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from pushtasks.emulator.exchange import read_json
 from pushtasks.wire import fcm as wire
+
+#: Characters of a field's name that are looked at; all names that there are have fewer.
+NAME_LIMIT: Final = 60
 
 
 class Violation(NamedTuple):
@@ -75,13 +79,14 @@ def _fields(kinds: Mapping[str, Kind]) -> Kind:
             return {}
         checked = {}
         for name, entry in value.items():
-            kind = kinds.get(snake_case(name))
-            where = f"{path}.{snake_case(name)}" if path else snake_case(name)
+            known = snake_case(name[:NAME_LIMIT])
+            kind = kinds.get(known)
+            where = f"{path}.{known}" if path else known
             if kind is None:
                 described = f"Unknown name \"{name:.60}\" at '{path}': Cannot find field."
                 violations.append(Violation(path, described))
             elif entry is not None:
-                checked[snake_case(name)] = kind(entry, where, violations)
+                checked[known] = kind(entry, where, violations)
         return checked
 
     return check
@@ -165,7 +170,7 @@ def parse(body: bytes) -> dict[str, Any]:
     """
     try:
         raw = _loads(body)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MalformedMessage([Violation("", f"Invalid JSON payload received. {error}")]) from None
     violations: list[Violation] = []
     request: dict[str, Any] = _REQUEST(raw, "", violations)
@@ -179,8 +184,8 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def _loads(body: bytes) -> Any:
-    r"""Read JSON in UTF-8; Python alone takes half of a surrogate pair, `\ud800`, for text."""
-    value = json.loads(body.decode())
+    r"""Read JSON; Python alone takes half of a surrogate pair, `\ud800`, for text."""
+    value = read_json(body)
     if rb"\ud" in body.lower():
         json.dumps(value, ensure_ascii=False).encode()
     return value

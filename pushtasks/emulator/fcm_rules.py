@@ -13,7 +13,7 @@ from pushtasks.emulator.fcm_message import Violation
 from pushtasks.wire import fcm as wire
 
 _TOPIC: Final = re.compile(wire.TOPIC_PATTERN)
-_CONDITION_TOPIC: Final = re.compile(r"""(['"])(?P<topic>.*?)\1 in topics""")
+_CONDITION_TOPIC: Final = re.compile(r"""(['"])(?P<topic>[^'"]*)\1 in topics""")
 _CONDITION_REST: Final = re.compile(r"[\s()!]*T[\s()]*((&&|\|\|)[\s()!]*T[\s()]*)*")
 _DURATION: Final = re.compile(r"(\d{1,12})(\.\d{1,9})?s")
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{6}")

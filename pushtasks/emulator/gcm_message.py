@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from pushtasks.emulator.exchange import Request
+from pushtasks.emulator.exchange import Request, read_json
 from pushtasks.wire import fcm
 from pushtasks.wire import gcm as wire
 
@@ -116,8 +116,8 @@ def parse(request: Request) -> Message:
 
 def _from_json(body: bytes) -> Message:
     try:
-        message = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        message = read_json(body)
+    except ValueError as error:
         raise MalformedMessage(f"JSON_PARSING_ERROR: {error}") from None
     if not isinstance(message, dict):
         raise MalformedMessage("JSON_TYPE_ERROR: the message must be an object")

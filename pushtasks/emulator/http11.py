@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import h11
 
 from pushtasks.emulator.connection import HttpConnection
-from pushtasks.emulator.exchange import BODY_LIMIT, Answer, Request, Service
+from pushtasks.emulator.exchange import BODY_LIMIT, Answer, Request, Service, has_body
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,6 +21,8 @@ class Http11Connection(HttpConnection):
         self._body = b""
         self._length = 0
         self._timer: asyncio.TimerHandle | None = None
+        #: Bytes that came while an answer was held back.
+        self._ahead = 0
 
     # Called by asyncio --------------------------------------------------------------------------
 
@@ -29,6 +31,7 @@ class Http11Connection(HttpConnection):
         if not (self._is_closing or self._stalls()):
             self._h11.receive_data(data)
             self._advance()
+            self._wait_with_reading(len(data))
 
     def eof_received(self) -> None:
         """Let the transport close: a client that closes its half wants nothing more."""
@@ -41,6 +44,13 @@ class Http11Connection(HttpConnection):
         if self._head is not None:
             self._traffic.streams_closed()
             self._head = None
+
+    def _wait_with_reading(self, size: int) -> None:
+        """Let no more than a body pile up behind an answer that is held back."""
+        if self._timer is not None:
+            self._ahead += size
+            if self._ahead > BODY_LIMIT:
+                self._transport.pause_reading()
 
     # Events -------------------------------------------------------------------------------------
 
@@ -96,6 +106,8 @@ class Http11Connection(HttpConnection):
     # Answers ------------------------------------------------------------------------------------
 
     def _answer_late(self, answer: Answer) -> None:
+        self._timer, self._ahead = None, 0
+        self._transport.resume_reading()
         self._answer(answer)
         self._advance()
 
@@ -112,11 +124,13 @@ class Http11Connection(HttpConnection):
 
     def _send(self, answer: Answer) -> None:
         headers = [*answer.headers]
+        method = self._head.method.decode() if self._head is not None else ""
+        body = answer.body if has_body(method, answer.status) else b""
         if answer.status not in {204, 304}:
             headers.append(("content-length", str(len(answer.body))))
         parts = (
             h11.Response(status_code=answer.status, headers=headers),
-            h11.Data(data=answer.body),
+            h11.Data(data=body),
             h11.EndOfMessage(),
         )
         self._transport.write(b"".join(self._h11.send(part) or b"" for part in parts))

@@ -23,7 +23,7 @@ from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
 from pushtasks.emulator.connection import HttpConnection
-from pushtasks.emulator.exchange import Answer, Service
+from pushtasks.emulator.exchange import Answer, Service, has_body
 from pushtasks.emulator.http2_frames import Frames, Stream, is_malformed
 
 #: Seconds between the last answer after a GOAWAY and the end of the connection: closed at once,
@@ -98,6 +98,7 @@ class Http2Connection(HttpConnection):
             case StreamReset():
                 self._stream_reset(event)
             case WindowUpdated() | RemoteSettingsChanged():
+                self._h2.limit_header_table()
                 self._window_changed(event)
             case ConnectionTerminated():
                 self._close()  # h2 sends nothing after a client's GOAWAY
@@ -134,7 +135,10 @@ class Http2Connection(HttpConnection):
         stream = self._streams.get(stream_id)
         if stream is None or self._is_closing:
             return
-        answer = self._judge(stream.request())
+        request = stream.request()
+        answer = self._judge(request)
+        if not has_body(request.method, answer.status):
+            answer = answer._replace(body=b"")
         if self._is_to_reset():
             self.abort()
         elif (delay := self._delay()) is not None:
@@ -180,7 +184,12 @@ class Http2Connection(HttpConnection):
 
     def _send_body(self, stream_id: int) -> None:
         """Send as much of an answer's body as the client's windows allow."""
-        unsent = self._unsent[stream_id]
+        try:
+            self._send_parts(stream_id, self._unsent[stream_id])
+        except StreamClosedError:  # the client's reset came along with its leave to send
+            self._forget(stream_id)
+
+    def _send_parts(self, stream_id: int, unsent: memoryview) -> None:
         while unsent:
             window = self._h2.local_flow_control_window(stream_id)
             size = min(len(unsent), window, self._h2.max_outbound_frame_size)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 CLEARANCE: Final = 256
 #: The SETTINGS seen of APNs (jchambers/pushy, issue 878).
 HEADER_LIST_LIMIT: Final = 8000
+#: Bytes of headers that we remember for a client, whatever it could remember itself: ours are new
+#: in each answer, and all that is remembered is searched each time.
+HEADER_TABLE_LIMIT: Final = 4096
 PSEUDO_HEADERS: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
 #: Headers of HTTP/1.1 that HTTP/2 does not have.
 CONNECTION_HEADERS: Final = frozenset(
@@ -49,6 +52,10 @@ class Frames(H2Connection):
         )
         self.decoder.max_header_list_size = HEADER_LIST_LIMIT
         self._begun = 0
+
+    def limit_header_table(self) -> None:
+        """Make no more use of the client's memory for headers than is of use."""
+        self.encoder.header_table_size = min(self.encoder.header_table_size, HEADER_TABLE_LIMIT)
 
     @property
     def open_inbound_streams(self) -> int:

@@ -89,7 +89,7 @@ class AccessTokens:
             )
         except (jwt.InvalidTokenError, ValueError, OverflowError) as error:
             return f"Invalid JWT: {error}"
-        if claims["exp"] > claims["iat"] + wire.ASSERTION_MAX_AGE:
+        if int(claims["exp"]) > int(claims["iat"]) + wire.ASSERTION_MAX_AGE:
             return f"Invalid JWT: exp is more than {wire.ASSERTION_MAX_AGE} s after iat"
         if not SCOPES & set(str(claims["scope"]).split()):
             return f"Invalid JWT: the scope must contain {wire.SCOPE}"

@@ -1,17 +1,18 @@
 """The record of what arrived: the latest in full, all of them counted."""
 
-import json
 import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from pushtasks.emulator.exchange import Answer
+from pushtasks.emulator.exchange import Answer, read_json
 
 #: Entries that are kept unless told otherwise.
 LIMIT: Final = 10_000
 #: Bytes of a body that an entry keeps; every payload that a provider accepts is shorter.
 PAYLOAD_LIMIT: Final = 16_384
+#: Characters of a token, likewise.
+TOKEN_LIMIT: Final = 16_384
 #: Characters of a secret that may be shown.
 VISIBLE: Final = 6
 
@@ -21,10 +22,12 @@ class Entry(NamedTuple):
 
     number: int
     service: str
-    #: Device token, registration id, topic, condition or channel id; None if none could be read.
+    #: Device token, registration id, topic, condition or channel id, cut at TOKEN_LIMIT characters;
+    #: None if none could be read.
     token: str | None
     #: What it carries, cut at PAYLOAD_LIMIT bytes.
     body: bytes
+    #: Without headers and body.
     answer: Answer
     #: Seconds since 1970.
     at: float
@@ -79,9 +82,17 @@ class Received:
     ) -> None:
         """Keep one push and what was answered; see Entry for the arguments."""
         self.count += 1
-        kept = body[:PAYLOAD_LIMIT]
-        now = time.time()
-        entry = Entry(self.count, service, token, kept, answer, now, headers, frame, request)
+        entry = Entry(
+            self.count,
+            service,
+            token and token[:TOKEN_LIMIT],
+            body[:PAYLOAD_LIMIT],
+            Answer(answer.status, reason=answer.reason),
+            time.time(),
+            headers,
+            frame,
+            request,
+        )
         self._entries.append(entry)
 
     def since(self, number: int) -> list[dict[str, Any]]:
@@ -98,8 +109,8 @@ class Received:
 def _payload(body: bytes) -> Any:
     """Return the body as JSON where it is JSON, else as text."""
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return read_json(body)
+    except ValueError:
         return body.decode(errors="replace")
 
 

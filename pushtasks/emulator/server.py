@@ -119,12 +119,12 @@ class Emulator:
         """Be the thread: whatever goes wrong before all is ready is for `start` to raise."""
         try:
             asyncio.run(self._serve(started, stop))
-        except OSError as error:
-            problem = f"{self.directory} cannot be used ({error}): choose another directory"
-            started.set_exception(EmulatorError(problem))
         except BaseException as error:
             if started.done():
                 raise
+            if isinstance(error, OSError):
+                problem = f"{self.directory} cannot be used ({error}): choose another directory"
+                error = EmulatorError(problem)
             started.set_exception(error)
 
     async def _serve(self, started: "Future[Endpoints]", stop: "Future[None]") -> None:

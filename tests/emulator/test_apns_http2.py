@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from h2.settings import SettingCodes
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 DEVICE = "ab" * 32
@@ -326,3 +327,35 @@ def test_other_devices_are_healthy(emulator, apns):
 def test_a_canonical_id_does_no_harm(emulator, apns):
     assert emulator.control("PUT", f"/tokens/{DEVICE}", {"canonical_id": "new"}) == {}
     assert apns.push().status == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"aps":{"badge":NaN}}', '{"aps":{}}'.encode("utf-16"), b'\xef\xbb\xbf{"aps":{}}']
+)
+def test_what_only_python_takes_for_json_is_refused(apns, body):
+    assert apns.push(body=body).json() == {"reason": "PayloadEmpty"}
+
+
+def test_leave_to_send_and_a_reset_at_once_leave_the_connection_alone(connect):
+    client = connect()
+    client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+    client.flush()
+    client.ping()
+    number = client.submit("/3/device/no-token", client.push_headers())
+    client.flush()
+    client.read_until(lambda: client.streams[number].headers)
+    client.h2.increment_flow_control_window(5, number)
+    client.h2.reset_stream(number)
+    client.flush()
+    client.ping()
+    client.ping()
+
+
+def test_headers_are_remembered_within_bounds_whatever_a_client_allows(apns):
+    apns.h2.update_settings({SettingCodes.HEADER_TABLE_SIZE: 2**32 - 1})
+    apns.flush()
+    apns.ping()
+    for _ in range(200):
+        assert apns.push().status == 200
+    # Each answer brings two ids that were never seen before, some 90 bytes each.
+    assert apns.h2.decoder.header_table._current_size <= 4096

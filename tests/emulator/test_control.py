@@ -22,6 +22,8 @@ DEVICE = "ab" * 32
         ("POST", "/faults", {"delay": True}, "delay must be seconds"),
         ("POST", "/faults", {"stall": "yes"}, "stall must be true or false, not 'yes'"),
         ("POST", "/faults", {"retry_after": 2}, "retry_after needs a status beside it"),
+        ("POST", "/faults", {"status": 503, "retry_after": " "}, "retry_after must be seconds or"),
+        ("POST", "/faults", {"delay": float("inf")}, "the body is not JSON: Infinity is no JSON"),
         ("PUT", "/tokens/key", {"group": []}, "group must be a list of 1 to 20 registration ids"),
         ("POST", "/faults", {"delay": 1, "service": "x"}, "service must be one of apns, gateway, "),
         (
@@ -50,6 +52,8 @@ DEVICE = "ab" * 32
         ("POST", "/feedback", {"token": DEVICE, "timestamp": 2**32}, "timestamp must be seconds"),
         ("POST", "/feedback", ["x"], "the body must be a JSON object"),
         ("GET", "/received?since=x", None, "since must be a whole number from 0, not 'x'"),
+        ("GET", "/received?since=" + "9" * 5000, None, "since must be a whole number from 0, not"),
+        ("GET", "//[", None, "the path cannot be read: Invalid IPv6 URL"),
         ("GET", "/nowhere", None, "there is no GET /nowhere"),
         ("PUT", "/tokens/", {"reason": "x"}, "there is no PUT /tokens/"),
         ("DELETE", f"/tokens/{DEVICE}", None, "there is no DELETE"),

@@ -401,3 +401,21 @@ def test_a_stall_holds_over_http11_too(emulator, fcm):
     fcm.timeout = 0.2
     with pytest.raises(TimeoutError):
         fcm.authorize()
+
+
+def test_a_condition_full_of_quotes_is_refused_at_once(fcm):
+    fcm.authorize()
+    fcm.timeout = 5
+    assert fcm.errors({"condition": "'" * 400_000})[0] == 400
+
+
+def test_an_assertion_with_text_for_a_time_is_judged_by_the_number(fcm):
+    now = int(time.time())
+    assert fcm.token(fcm.assertion(exp=str(now + 3600)))[0] == 200
+    status, answered = fcm.token(fcm.assertion(exp=str(now + 7200)))
+    assert (status, answered["error"]) == (400, "invalid_grant")
+
+
+def test_a_name_that_is_longer_than_any_is_unknown(fcm):
+    fcm.authorize()
+    assert fcm.errors({"token": "x", "x" * 100_000: 1})[0] == 400

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 import time
 from contextlib import closing
@@ -409,3 +410,46 @@ def test_faults_hold_over_http2_too(emulator, connect_to_google, gcm):
     client.flush()
     with pytest.raises(ConnectionResetError):
         client.drain()
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_what_has_no_body_by_its_status_is_sent_without_one(emulator, gcm, status):
+    emulator.control("POST", "/faults", {"service": "gcm", "status": status, "body": "x"})
+    answered, _, body = gcm.call(b"")
+    assert (answered, body) == (status, "")
+
+
+def test_a_head_request_is_answered_without_a_body(gcm):
+    status, _, body = gcm.call(b"", method="HEAD")
+    assert (status, body) == (405, "")
+
+
+def test_json_too_deep_to_be_shown_again_is_refused(emulator, gcm):
+    for depth in (450, *range(900, 1000), 100_000):
+        data = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+        status, _ = gcm.refusal(b'{"to":"x","data":' + data + b"}")
+        assert status == (200 if depth == 450 else 400)
+    assert len(emulator.control("GET", "/received")) == 102
+
+
+def send_until_it_blocks(connection, data, most):
+    """Return how many bytes were taken, `most` at the most."""
+    sent = 0
+    try:
+        while sent < most:
+            sent += connection.send(data)
+    except TimeoutError:
+        pass
+    return sent
+
+
+def test_requests_that_pile_up_behind_a_late_answer_are_left_with_the_client(emulator, gcm):
+    emulator.control("POST", "/faults", {"service": "gcm", "delay": 3600})
+    address = gcm.url.hostname, gcm.url.port
+    request = b"POST /gcm/send HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+    most = 64 * 1024 * 1024
+    with gcm.context.wrap_socket(
+        socket.create_connection(address), server_hostname=gcm.url.hostname
+    ) as connection:
+        connection.settimeout(1)
+        assert send_until_it_blocks(connection, request * 1000, most) < most

@@ -1,8 +1,10 @@
+import pickle
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushtasks.emulator.exchange import Answer
-from pushtasks.emulator.received import PAYLOAD_LIMIT, Received
+from pushtasks.emulator.received import PAYLOAD_LIMIT, TOKEN_LIMIT, Received
 
 
 def note(received, body=b"{}"):
@@ -32,3 +34,12 @@ def test_a_huge_body_is_kept_in_part():
     received = Received()
     note(received, b"x" * 50_000)
     assert len(received.since(0)[0]["payload"]) == PAYLOAD_LIMIT
+
+
+def test_neither_a_huge_token_nor_a_huge_answer_is_kept():
+    received = Received()
+    answer = Answer(400, (("x", "y"),), b"x" * 50_000, "INVALID_ARGUMENT")
+    received.note("fcm", "x" * 50_000, b"{}", answer)
+    assert len(received.since(0)[0]["token"]) == TOKEN_LIMIT
+    assert received.since(0)[0]["answer"] == {"status": 400, "reason": "INVALID_ARGUMENT"}
+    assert len(pickle.dumps(received)) < TOKEN_LIMIT + 1000
