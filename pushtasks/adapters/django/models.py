@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.core import checks
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models, router, transaction
 from django.utils import timezone
 
 from pushtasks.adapters.django import pushing
@@ -147,4 +147,6 @@ class Device(models.Model):
             InvalidPush: Now: it could not be sent.
         """
         call = pushing.call_for(self, payload, options)
-        transaction.on_commit(call.send, using=self._state.db)
+        # Where it is read, a replica perhaps, no transaction of this one's changes is under way.
+        using = router.db_for_write(type(self), instance=self)
+        transaction.on_commit(call.send, using=using)

@@ -4,7 +4,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from django.db import models, transaction
+from django.db import models, router, transaction
 from django.utils import timezone
 
 from pushtasks import feedback
@@ -103,7 +103,8 @@ class DeviceQuerySet(models.QuerySet[Any]):
             InvalidPush: Now: to some of them it could not be sent.
         """
         pushing.parts_of(self, payload, options)
-        transaction.on_commit(partial(self.push, payload, **options), using=self.db)
+        using = self._db or router.db_for_write(self.model, **self._hints)
+        transaction.on_commit(partial(self.push, payload, **options), using=using)
 
     def resume_push(self, fanout_id: str, **options: Any) -> Fanout:
         """Go on with a fan-out of these devices whose publisher was stopped.

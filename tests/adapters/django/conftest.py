@@ -16,6 +16,12 @@ from django.conf import settings
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "django"
 
+#: The second one is what a replica of the first would be.
+_DATABASE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": "file:pushtasks?mode=memory&cache=shared",
+}
+
 sys.path.insert(0, str(EXAMPLE))
 settings.configure(
     SECRET_KEY="x",
@@ -48,12 +54,7 @@ settings.configure(
             },
         }
     ],
-    DATABASES={
-        "default": {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": "file:pushtasks?mode=memory&cache=shared",
-        }
-    },
+    DATABASES={"default": {**_DATABASE}, "replica": {**_DATABASE}},
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     USE_TZ=True,
     ROOT_URLCONF=None,

@@ -4,6 +4,7 @@ import tracemalloc
 
 import pytest
 from django.db import connection, transaction
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from phones.models import Phone
 
@@ -330,3 +331,24 @@ def test_a_push_on_commit_says_what_it_said_when_it_was_called(host, emulator, m
         phone.token = OTHER
 
     assert sent(emulator) == [("apns", TOKEN)]
+
+
+class ReadsReplicas:
+    """Has models read from a replica, as of Django's documentation of several databases."""
+
+    def db_for_read(self, _model, **_hints):
+        return "replica"
+
+    def db_for_write(self, _model, **_hints):
+        return "default"
+
+
+def test_a_push_on_commit_waits_for_the_commit_where_replicas_are_read(host, emulator, make_phone):
+    make_phone(TOKEN)
+    with override_settings(DATABASE_ROUTERS=[ReadsReplicas()]), transaction.atomic():
+        Phone.objects.get().push_on_commit("One")
+        Phone.objects.all().push_on_commit("All")
+        assert emulator.received() == []
+
+    texts = [one["payload"]["aps"]["alert"] for one in emulator.received()]
+    assert texts == ["One", "All"]
