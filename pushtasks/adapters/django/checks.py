@@ -43,11 +43,16 @@ def check_settings(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_model(model: "type[Device]") -> Iterator[checks.CheckMessage]:
-    """Yield what is wrong with a model of devices: what holds its tokens apart got lost."""
+    """Yield what is wrong with a model of devices: what holds its tokens apart got lost.
+
+    Of a model that has them in the table of another, a proxy for one, that other tells.
+    """
+    if model._meta.abstract or model._meta.get_field("token").model is not model:
+        return
     unique = [set(constraint.fields) for constraint in model._meta.total_unique_constraints]
     unique += [set(fields) for fields in model._meta.unique_together]
     unique += [{field.name} for field in model._meta.fields if field.unique]
-    if model._meta.abstract or any(fields <= IDENTITY for fields in unique):
+    if any(fields <= IDENTITY for fields in unique):
         return
     yield checks.Error(
         "The same token of the same app can be in this table twice.",

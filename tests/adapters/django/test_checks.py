@@ -140,6 +140,26 @@ def test_a_model_may_keep_them_apart_as_it_likes():
 
 
 @isolate_apps("phones")
+def test_a_model_whose_tokens_are_in_the_table_of_another_needs_nothing():
+    class Tablet(Device):
+        class Meta(Device.Meta):
+            app_label = "phones"
+
+    class Shown(Tablet):
+        class Meta:
+            app_label = "phones"
+            proxy = True
+
+    class Longer(Tablet):
+        class Meta:
+            app_label = "phones"
+            verbose_name = "longer tablet"
+
+    for model in (Tablet, Shown, Longer):
+        assert of_model(model) == []
+
+
+@isolate_apps("phones")
 def test_a_constraint_for_some_rows_only_is_not_enough():
     class Tablet(Device):
         class Meta:
