@@ -63,7 +63,7 @@ def read_feedback(
         limits: How long to be patient.
 
     Raises:
-        InvalidSettings: The certificate cannot be used; nothing was opened.
+        InvalidSettings: The certificate or `ca_file` cannot be used; nothing was opened.
         OSError: The service cannot be reached, does not accept us or falls silent.
         FeedbackProtocolError: It sends something else, or ends in the middle of a record.
     """

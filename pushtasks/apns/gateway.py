@@ -37,7 +37,7 @@ class GatewayClient:
                 what the caller calls the push. It must not raise or take long.
 
         Raises:
-            InvalidSettings: The certificate is missing, broken or expired.
+            InvalidSettings: The certificate is missing, broken or expired, or `ca_file` is no use.
         """
         self._app = app
         #: Host and port.

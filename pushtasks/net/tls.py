@@ -9,6 +9,7 @@ from typing import Any
 
 import certifi
 
+from pushtasks.errors import InvalidSettings
 from pushtasks.net.deadline import Deadline
 
 
@@ -22,8 +23,18 @@ def client_context(
         key_pem: Its private key, not encrypted. It is in a file of our own for as long as OpenSSL
             reads it, since OpenSSL takes it from a file only.
         ca_file: PEM of the authorities to trust; None: certifi's.
+
+    Raises:
+        InvalidSettings: `ca_file` cannot be read, or has no certificates.
     """
-    context = ssl.create_default_context(cafile=ca_file or certifi.where())
+    try:
+        context = ssl.create_default_context(cafile=ca_file or certifi.where())
+    except OSError as error:  # ssl.SSLError is one
+        reason = "no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise InvalidSettings(
+            f"ca_file: {ca_file} cannot be used ({reason}); give a PEM file of the authorities to"
+            " trust, or leave it out"
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     descriptor, name = tempfile.mkstemp(suffix=".pem")  # its mode is 0600
     try:

@@ -104,6 +104,7 @@ def _line(details: ErrorDetails) -> str:
         return f"{key}: unknown key; {suggestion(key, GaplessSettings.model_fields)}"
     if details["type"] == "missing":
         return f"{key}: missing; set {field.description}"
-    rule = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    rule = details["msg"].removeprefix("Value error, ")
+    rule = rule.replace("Input should", "must").replace("String should", "must")
     shown = repr(details["input"])[:_LONGEST_SHOWN]
     return f"{key}: {shown} is wrong, it {rule}; set {field.description}"

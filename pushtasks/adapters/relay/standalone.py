@@ -14,6 +14,7 @@ import pushtasks.tasks  # noqa: F401, every Celery app gets them
 from pushtasks import celery_defaults
 from pushtasks.adapters.relay.gapless import PATHS, GaplessSettings
 from pushtasks.apns.certificate import app_certificate
+from pushtasks.apns.gateway import tls_context
 from pushtasks.celery_loader import completed
 from pushtasks.config import ApnsApp, Settings, use_settings
 from pushtasks.errors import InvalidSettings
@@ -29,8 +30,8 @@ def own_app(settings: GaplessSettings) -> ApnsApp:
     """Return the app that the worker sends for; it is called as the list is.
 
     Raises:
-        InvalidSettings: Nothing can be sent: the certificate cannot be used, or the gateway is one
-            that Apple has switched off.
+        InvalidSettings: Nothing can be sent: the certificate or the authorities cannot be used, or
+            the gateway is one that Apple has switched off.
     """
     if settings.is_switched_off:
         raise InvalidSettings(
@@ -59,7 +60,7 @@ def own_app(settings: GaplessSettings) -> ApnsApp:
         }
     )
     try:
-        app_certificate(app)
+        tls_context(app, app_certificate(app))
     except InvalidSettings as error:
         raise InvalidSettings(_in_words_of_gapless(str(error), app.name)) from None
     return app

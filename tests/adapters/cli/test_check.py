@@ -159,6 +159,29 @@ def test_what_cannot_be_used_is_told(text, subject, told, check, settings):
     assert told in found[subject][1]
 
 
+@pytest.mark.parametrize(
+    ("ca_file", "told"),
+    [(__file__, "(no certificate)"), ("gone.pem", "(No such file or directory)")],
+)
+def test_authorities_that_cannot_be_used_are_told(ca_file, told, check, emulator, settings):
+    text = f"""
+        [apns.classic]
+        protocol = "binary"
+        certificate = "{emulator.directory}/client.pem"
+        certificate_key = "{emulator.directory}/client-key.pem"
+        gateway = "127.0.0.1:1"
+        feedback = "127.0.0.1:1"
+        ca_file = "{ca_file}"
+    """
+    settings(text)
+
+    status, found = check("--no-connect")
+
+    assert status == 1
+    told_of = [detail for state, detail in found.values() if state == "wrong"]
+    assert f"{told}; give a PEM file" in told_of[0]
+
+
 def test_servers_and_broker_that_cannot_be_reached_are_told(check, emulator):
     status, found = check(
         PUSHTASKS_CONFIG=str(emulator.directory / "pushtasks.toml"),

@@ -61,6 +61,8 @@ def test_help_has_an_example(pushtasks):
         ({"pol_size": 3}, "pol_size: unknown key; did you mean pool_size?"),
         ({"apns_cert_path": "no.pem"}, "apns_cert_path: there is no file /"),
         ({"apns_key_path": __file__}, "apns_key_path is no private key"),
+        ({"ca_file": __file__}, "cannot be used (no certificate); give a PEM file"),
+        ({"redis_queue_key": ""}, "redis_queue_key: '' is wrong, it must have at least 1 char"),
         (
             {"apns_server": "gateway.push.apple.com:2195"},
             "switched gateway.push.apple.com:2195 off",
