@@ -12,6 +12,7 @@ answer has come over it. That holds for those that libcurl opens by itself after
 import math
 import selectors
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ ACTIONS: Final = {
 OK: Final = 200
 #: Less than the number of any connection.
 NONE: Final = -1
+#: Requests in a row that one of several connections may leave unanswered while others answer.
+BORNE: Final = 2
 CLOSED: Final = "the connection was closed before an answer came"
 
 
@@ -62,6 +65,9 @@ class Generation:
         self._patience = patience
         self._heard = time.monotonic()
         self._timed_out = False
+        #: Number of a connection that leaves requests unanswered while others answer → how many.
+        self._unanswered: Counter[int] = Counter()
+        self._is_partly_silent = False
         self._began = self._heard
         self._opening: dict[pycurl.Curl, Transfer] = {}
         #: Seconds that it takes to open a connection.
@@ -125,7 +131,12 @@ class Generation:
 
     @property
     def silent_from(self) -> float:
-        """Monotonic time from which the connections count as silent if no answer comes before."""
+        """Monotonic time from which the connections count as silent if no answer comes before.
+
+        One of several that is silent has all of them replaced, for nobody can choose among them.
+        """
+        if self._is_partly_silent:
+            return -math.inf
         if self._timed_out:
             return self._heard
         if not self._busy:
@@ -190,6 +201,8 @@ class Generation:
                 accepted.append(transfer.started)
             if self._gated:
                 self._open_gate(transfer)
+            if self._unanswered:
+                del self._unanswered[curl.getinfo(pycurl.CONN_ID)]
             remove(curl)
             ended.append((free(transfer), answer))
         self._heard, self._timed_out = now, False
@@ -238,10 +251,17 @@ class Generation:
                 self._timed_out = True
             elif not transfer.has_left:  # others had the streams that the server allows
                 return None
+            elif self.origin.connections > 1:
+                self._suspect(transfer.curl.getinfo(pycurl.CONN_ID))
         if text.startswith(TRIED_OFTEN_ENOUGH):
             transfer.forget()
             return None
         return transfer.failure(code, text)
+
+    def _suspect(self, connection: int) -> None:
+        self._unanswered[connection] += 1
+        if self._unanswered[connection] > BORNE:
+            self._is_partly_silent = True
 
     def _opened(self, curl: pycurl.Curl, code: int, text: str) -> None:
         transfer = self._opening.pop(curl)

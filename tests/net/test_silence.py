@@ -1,10 +1,45 @@
 """Servers that say nothing, or say it late. Nobody waits for ever."""
 
+import threading
 import time
+
+import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import StreamEnded
 
 from pushtasks.net.http import Response, Unanswered
 
 ACCEPTED = Response(200)
+
+
+class FirstFallsSilent:
+    """Serves HTTP/2, and from some time on no more on the connection that was the first."""
+
+    def __init__(self):
+        self.is_silent = threading.Event()
+        self._first = None
+
+    def __call__(self, connection):
+        self._first = self._first or connection
+        http2 = H2Connection(H2Configuration(client_side=False))
+        http2.initiate_connection()
+        connection.sendall(http2.data_to_send())
+        while data := connection.recv(2**16):
+            events = http2.receive_data(data)
+            if connection is self._first and self.is_silent.is_set():
+                continue
+            for event in events:
+                if isinstance(event, StreamEnded):
+                    http2.send_headers(event.stream_id, [(":status", "200")], end_stream=True)
+            connection.sendall(http2.data_to_send())
+
+
+@pytest.fixture
+def http2_server(start_server, authority):
+    """A server, and what it does."""
+    serve = FirstFallsSilent()
+    return start_server(serve, authority.context(alpn=("h2",))), serve
 
 
 def test_a_stall_leaves_nobody_waiting(multiplexer, apns):
@@ -40,6 +75,21 @@ def test_a_silent_connection_is_replaced_while_requests_still_hang_on_it(multipl
     assert time.monotonic() - began < 3
     assert not hanging.done()
     assert apns.stats["connections_opened"] == 2
+
+
+def test_one_of_several_connections_that_falls_silent_is_replaced(
+    multiplexer, apns, http2_server, authority
+):
+    """The others answer all the while, so it is not the server that is silent."""
+    server, behaviour = http2_server
+    origin = server.origin(authority, connections=2, streams=20)
+    assert multiplexer.exchange(origin, apns.pushes(400), 5) == [ACCEPTED] * 400
+    assert server.accepted == 2
+    behaviour.is_silent.set()
+    answers = multiplexer.exchange(origin, apns.pushes(400), 1.5)
+    assert 0 < len([answer for answer in answers if answer != ACCEPTED]) <= 20
+    assert multiplexer.exchange(origin, apns.pushes(400), 5) == [ACCEPTED] * 400
+    assert server.accepted == 4
 
 
 def test_a_slow_provider_is_not_renewed_over_and_over(multiplexer, apns):
