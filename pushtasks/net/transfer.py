@@ -29,6 +29,8 @@ STREAM: Final = b"HTTP/2 stream "
 REFUSED: Final = b" refused by server, try again on a new connection\n"
 #: What it says when a proxy did not let a connection through.
 NO_TUNNEL: Final = "CONNECT tunnel failed"
+#: How it begins what it says of a proxy's URL, which it repeats with its password.
+BAD_PROXY: Final = "Unsupported proxy"
 #: CURLE_PROXY, which pycurl does not name.
 E_PROXY: Final = 97
 REASONS: Final = {
@@ -292,6 +294,8 @@ class Transfer:
 
 def explain(code: int, text: str, otherwise: str) -> str:
     """Return libcurl's error in words of ours, `otherwise` if there are none, and its own."""
+    if text.startswith(BAD_PROXY):
+        text = "its URL cannot be read; write special characters of user and password as %40"
     return f"{REASONS.get(code, otherwise)} ({text or f'libcurl error {code}'})"
 
 

@@ -92,6 +92,23 @@ def test_connect_with_the_wrong_password(multiplexer, apns, start_server, http_r
     assert "secret" not in answer.reason
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:open secret@127.0.0.1:9",
+        "socks5h://me:open@secret@127.0.0.1:9",
+        f"http://me:secret{'-secret' * 60} @127.0.0.1:9",
+    ],
+)
+def test_a_url_that_libcurl_cannot_read_is_not_repeated(multiplexer, apns, url):
+    (answer,) = multiplexer.exchange(apns.origin(proxy=url), [apns.push()], 10)
+    assert answer == Unanswered(
+        maybe_sent=False,
+        reason="through the proxy: no such proxy (its URL cannot be read; write special characters"
+        " of user and password as %40)",
+    )
+
+
 def test_socks5_with_a_password(multiplexer, apns, start_server):
     proxy = SocksProxy()
     port = start_server(proxy).port
