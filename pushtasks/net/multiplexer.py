@@ -180,12 +180,20 @@ class Multiplexer:
         with self._room:
             refusal = self._wait_for_room(submission.timeout)
             if refusal is None:
-                self._held += count
                 jobs = zip(repeat(submission), range(count), strict=False)
-                self._post(lambda: self._lane(origin).add(jobs))
+                refusal = self._hand_over(lambda: self._lane(origin).add(jobs), count)
+            if refusal is None:
                 return
         for place in range(count):
             submission.deliver(place, refusal)
+
+    def _hand_over(self, work: Callable[[], None], count: int) -> Unanswered | None:
+        try:
+            self._post(work)
+        except RuntimeError as error:  # the system has no thread to spare; perhaps next time
+            return Unanswered(maybe_sent=False, reason=f"no I/O thread: {error}")
+        self._held += count
+        return None
 
     def _wait_for_room(self, timeout: float) -> Unanswered | None:
         self._room.wait_for(lambda: self._held < self._capacity or self._stop_at, timeout)
@@ -197,15 +205,15 @@ class Multiplexer:
         """Have the I/O thread do something, unless it has been told to stop."""
         with self._room:
             if self._stop_at is None:
-                self._inbox.append(work)
-                self._ring()
                 if self._thread is None:
                     self._start()
+                self._inbox.append(work)
+                self._ring()
 
     def _start(self) -> None:
-        self._selector.register(self._ear, selectors.EVENT_READ, self._heard_bell)
-        self._thread = threading.Thread(target=self._run, name="pushtasks-io", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="pushtasks-io", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def _ring(self) -> None:
         if not self._rung:
@@ -215,6 +223,7 @@ class Multiplexer:
     # The I/O thread ------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._selector.register(self._ear, selectors.EVENT_READ, self._heard_bell)
         try:
             while not self._is_over():
                 self._turn_or_recover()

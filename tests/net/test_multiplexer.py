@@ -162,6 +162,17 @@ def test_whoever_waits_for_room_is_let_go_at_the_close(apns):
         assert waiting.result(5).result(0)[0].reason == "this process is shutting down"
 
 
+def test_a_system_without_a_thread_to_spare_costs_only_what_comes_meanwhile(multiplexer, apns):
+    before = threading.stack_size(2**46)
+    try:
+        (answer,) = multiplexer.exchange(apns.origin(), [apns.push(1)], 10)
+    finally:
+        threading.stack_size(before)
+    assert answer == Unanswered(maybe_sent=False, reason="no I/O thread: can't start new thread")
+    assert multiplexer.exchange(apns.origin(), [apns.push(2)], 10) == [Response(200)]
+    assert apns.devices() == {2: 1}
+
+
 # The end ------------------------------------------------------------------------------------------
 
 
