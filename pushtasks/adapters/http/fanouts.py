@@ -23,8 +23,13 @@ from pushtasks.store.fanout_state import CHUNK_LIMIT, OUTCOMES
 #: The payload, which all devices share, as JSON.
 PAYLOAD_HEADER: Final = "Push-Payload"
 TEXTS: Final = ("topic", "push_type", "collapse_id", "environment")
+#: What the query of a new one may have.
+PARAMETERS: Final = (
+    *("provider", "app", "key", "chunk"),
+    *(*TEXTS, "priority", "expiration", "dry_run"),
+)
 ID: Final = re.compile("[0-9a-f]{12}")
-PLACE: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+PLACE: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # Redis has 64 bits for each
 #: Fan-outs, or failures of one, that are shown at the most.
 LIMIT: Final = 1000
 
@@ -32,6 +37,7 @@ LIMIT: Final = 1000
 def start() -> Response:
     """Begin a fan-out, and publish it all."""
     service = current_service()
+    queries.refuse_others(PARAMETERS)
     with publishing(service) as (devices, progress):
         begun = fanout.start(
             queries.required("provider"),

@@ -1,6 +1,7 @@
 """Parameters in the query of a request, read and checked."""
 
 import math
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -9,6 +10,20 @@ from flask import request
 from pushtasks.adapters.http.problems import Problem
 
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+def refuse_others(names: Collection[str]) -> None:
+    """Refuse parameters that mean nothing: one that is misspelt may be what matters most.
+
+    Raises:
+        Problem: There is one, of another name than these.
+    """
+    for name in request.args:
+        if name not in names:
+            raise Problem(
+                HTTPStatus.BAD_REQUEST,
+                f"{name[:40]!r} is no parameter: there are {', '.join(names)}",
+            )
 
 
 def text(name: str) -> str | None:

@@ -88,6 +88,16 @@ def test_a_device_that_is_none_keeps_no_other_back(begin, client):
     }
 
 
+@pytest.mark.parametrize("after", ["x", "1", "99999999999999999999-1", "1-99999999999999999999"])
+def test_a_place_among_failures_that_is_none_is_refused(begin, client, after):
+    id_ = begin("nonsense").json["id"]
+
+    answer = client.get(f"/v1/fanouts/{id_}/failures?after={after}")
+
+    assert answer.status_code == 400
+    assert "no `next` of a page before" in answer.json["detail"]
+
+
 @pytest.mark.parametrize(
     ("query", "headers", "status", "words"),
     [
@@ -99,6 +109,7 @@ def test_a_device_that_is_none_keeps_no_other_back(begin, client):
         ("provider=apns&chunk=1001", {}, 400, "chunk: '1001'"),
         ("provider=apns&priority=7", {}, 400, "priority"),
         ("provider=apns&dry_run=true", {}, 400, "no option 'dry_run'"),
+        ("provider=gcm&dryrun=true", {}, 400, "'dryrun' is no parameter: there are provider, app,"),
         ("provider=gcm&dry_run=maybe", {}, 400, "neither true nor false"),
         ("provider=apns&expiration=nan", {}, 400, "expiration"),
         ("provider=apns&topic=", {}, 400, "topic: empty"),
