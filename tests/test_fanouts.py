@@ -186,6 +186,20 @@ def test_one_publishes_at_a_time(fanouts, fanout):
     assert not fanouts.find(fanout).has_publisher
 
 
+def test_what_is_kept_of_a_fanout_of_one_chunk_expires_too(fanouts, store, fanout, client):
+    fanouts.published(fanout, 0, 2, 2, work="[1, []]")
+    fanouts.source_ended(fanout)
+
+    store.chunks.begin(fanout, 0, 2, [(APP, 2, 0)])
+    during = {name: client.ttl(name) for name in client.scan_iter("pushtasks:fanout*")}
+    store.chunks.note(Note(fanout, 0, 2, APP, accepted=Places.of(2, [0, 1]), is_over=True))
+    after = {name: client.ttl(name) for name in client.scan_iter("pushtasks:fanout*")}
+
+    assert f"pushtasks:fanout:{fanout}:running" in during
+    assert f"pushtasks:fanout:{fanout}:done" in after
+    assert all(WEEK - 60 < age <= WEEK for age in [*during.values(), *after.values()])
+
+
 def test_everything_expires(fanouts, client):
     id_, _ = fanouts.create(Spec("apns", "default", "Hi", key="k"))
     fanouts.published(id_, 0, 0, 1, [{"line": 1}], key="k")

@@ -63,6 +63,7 @@ if result[4] == 0 and redis.call('HSET', running, chunk, task) == 0 then
     result[5] = 1
     add('repeated', size - redis.call('BITCOUNT', devices))
 end
+redis.call('EXPIRE', running, AGE)
 return answer(result)
 """
 )
@@ -141,7 +142,6 @@ redis.call('EXPIRE', devices, AGE)
 local is_done = redis.call('BITCOUNT', devices) >= size
 if is_done or over == '1' then
     if redis.call('HDEL', running, chunk) == 1 then add('retried', tonumber(retried)) end
-    touch()
 end
 if is_done then
     redis.call('DEL', devices)
@@ -153,6 +153,7 @@ if is_done then
 else
     redis.call('HSET', signs, chunk, math.floor(clock()) + lease)
 end
+if is_done or over == '1' then touch() end
 if not next(counts) then return {is_done and 1 or 0} end
 local head, names = cjson.decode(ARGV[HEAD]), {}
 head.counts, head.judged = counts, judged
