@@ -426,6 +426,10 @@ def test_dead_tokens_are_known_with_their_time_where_the_settings_say_so(store):
     assert store.forget("gcm", "default", []) == 0
 
 
+def test_half_a_surrogate_pair_is_no_token_and_spoils_no_other(store):
+    assert store.known_dead("gcm", "default", ["abc", "\ud800"]) == {}
+
+
 def test_tokens_that_were_held_back_are_not_known_dead(store):
     news = (expired("t", "BadDeviceToken", provider="gcm"),)
     store.note(Tally("gcm", "default", rejected={"BadDeviceToken": 1}, news=news))

@@ -1,5 +1,6 @@
 """Pure: a stream of records cut into chunks, each device checked on the way."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -45,7 +46,13 @@ class Chunk:
         return first if last - first == len(self.lines) - 1 else self.lines
 
 
-def cut(records: Iterable[Record], check: Check, limit: int, start: Position) -> Iterator[Chunk]:
+def cut(
+    records: Iterable[Record],
+    check: Check,
+    limit: int,
+    start: Position,
+    passing: tuple[type[Exception], ...] = (),
+) -> Iterator[Chunk]:
     """Yield chunks; at the end of the source perhaps a smaller one.
 
     Args:
@@ -53,6 +60,7 @@ def cut(records: Iterable[Record], check: Check, limit: int, start: Position) ->
         check: Makes an entry of what a record holds.
         limit: Entries of a chunk at the most; no more than as many are invalid.
         start: Where in the source they begin.
+        passing: Exceptions that do not end a source: they are raised, and it can be read on later.
     """
     chunk, line, place = Chunk(start), start["line"], start["place"]
     try:
@@ -62,6 +70,8 @@ def cut(records: Iterable[Record], check: Check, limit: int, start: Position) ->
                 chunk.position = {"line": line, "place": place}
                 yield chunk
                 chunk = Chunk(chunk.position)
+    except passing:
+        raise
     except Exception as error:  # noqa: BLE001, a source is anybody's code
         chunk.error = f"line {line + 1}: {_words(error)}"
     if chunk.entries or chunk.invalid or chunk.error:
@@ -72,12 +82,17 @@ def cut(records: Iterable[Record], check: Check, limit: int, start: Position) ->
 def _add(chunk: Chunk, line: int, item: Any, check: Check) -> None:
     try:
         entry = check(item)
+        size = len(entry) if isinstance(entry, str) else len(json.dumps(entry))
     except InvalidPush as error:
         chunk.invalid.append(Fault(line, token_in(item)[:SHOWN], str(error)))
         return
+    except Exception as error:  # noqa: BLE001, an item may be anything, and is its own trouble alone
+        reason = f"{type(item).__name__} is no device ({_words(error)})"
+        chunk.invalid.append(Fault(line, "", reason))
+        return
     chunk.entries.append(entry)
     chunk.lines.append(line)
-    chunk.size += len(entry) if isinstance(entry, str) else len(str(entry))
+    chunk.size += size
 
 
 def _is_full(chunk: Chunk, limit: int) -> bool:

@@ -27,6 +27,9 @@ OPTIONS: Final[Mapping[str, Sequence[str]]] = {
 #: What a device at Google may have of its own.
 GCM_OVERRIDES: Final = ("payload",)
 
+#: Lists and objects within each other in which a token is looked for.
+_DEPTH: Final = 10
+
 #: As a task takes it: a token, or `[token, {overrides}]`; mixed, `[provider, token(, {…})]`.
 Entry = Any
 Check = Callable[[Any], Entry]
@@ -44,6 +47,8 @@ def checked(spec: Spec) -> Spec:
         raise InvalidPush(f"provider {spec.provider!r} is none of {', '.join(PROVIDERS)}")
     if not 1 <= spec.chunk <= CHUNK_LIMIT:
         raise InvalidPush(f"chunk {spec.chunk}: a task takes 1 to {CHUNK_LIMIT} devices")
+    if spec.key is not None and not _is_name(spec.key):
+        raise InvalidPush("key: must be a printable text that is not empty, or be left out")
     options = {name: value for name, value in spec.options.items() if value is not None}
     _refuse_unknown(spec.provider, options)
     _refuse_wrong_payload(spec)
@@ -77,12 +82,17 @@ def device_check(spec: Spec) -> Check:
 
 def token_in(item: Any) -> str:
     """Return what a source calls a device, which may be anything; "" if there is no telling."""
-    if isinstance(item, Mapping):
-        return next((token_in(item[name]) for name in TOKEN_NAMES if name in item), "")
-    if isinstance(item, list | tuple) and item:
-        has_provider = len(item) > 1 and (item[0] == APNS or item[0] == GCM)
-        return token_in(item[1 if has_provider else 0])
+    for _ in range(_DEPTH):
+        if isinstance(item, Mapping):
+            item = next((item[name] for name in TOKEN_NAMES if name in item), "")
+        elif isinstance(item, list | tuple) and item:
+            has_provider = len(item) > 1 and item[0] in PROVIDERS
+            item = item[1 if has_provider else 0]
     return item if isinstance(item, str) and not isinstance(item, Unreadable) else ""
+
+
+def _is_name(key: object) -> bool:
+    return isinstance(key, str) and bool(key) and key.isprintable()
 
 
 def _readable(check: Check) -> Check:

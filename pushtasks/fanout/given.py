@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pushtasks.errors import InvalidPush
-from pushtasks.fanout.redis_key import RedisKey
+from pushtasks.fanout.redis_key import RedisKey, bare_url
 from pushtasks.fanout.sources import File, Items, Source, Stream
 
 
@@ -30,8 +30,12 @@ def source_of(devices: Any) -> Source:
     return Items(devices)
 
 
-def described_source(described: Mapping[str, Any]) -> Source | None:
+def described_source(described: Mapping[str, Any], redis_url: str | None = None) -> Source | None:
     """Return a source that can be read again by what it said of itself; None if it cannot.
+
+    Args:
+        described: What it said.
+        redis_url: Of the settings: the password of a key in that Redis, which was not kept.
 
     Raises:
         InvalidPush: Its file is gone.
@@ -39,5 +43,7 @@ def described_source(described: Mapping[str, Any]) -> Source | None:
     if described["kind"] == "file":
         return File(described["path"], described["format"])
     if described["kind"] == "redis":
+        if redis_url is not None and bare_url(redis_url) == described["url"]:
+            return RedisKey(described["key"], redis_url)
         return RedisKey(described["key"], described["url"])
     return None

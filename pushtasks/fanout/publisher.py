@@ -23,6 +23,7 @@ from pushtasks.fanout.patience import keep_trying
 from pushtasks.fanout.records import Position
 from pushtasks.fanout.sources import Source
 from pushtasks.results import VERSION, Action
+from pushtasks.store import StoreUnavailable
 from pushtasks.store.chunks import Work
 from pushtasks.store.fanout_state import MIXED, Fanout, Spec, Standing, State
 from pushtasks.store.fanouts import Fanouts
@@ -90,7 +91,8 @@ class Publisher:
         records = source.records(start, is_mixed=self._spec.provider == MIXED)
         standing = self._standing(partial(self._fanouts.standing, self._id))
         position, error = start, None
-        for chunk in cut(records, device_check(self._spec), self._spec.chunk, start):
+        check, limit = device_check(self._spec), self._spec.chunk
+        for chunk in cut(records, check, limit, start, (StoreUnavailable,)):
             position, error = chunk.position, chunk.error
             standing = self._wait_for_room(standing, holding)
             if standing.state is State.CANCELLED:

@@ -74,6 +74,7 @@ def start(
         PushError: Redis or the broker stayed away for a minute; `resume` goes on.
     """
     celery_app = celery_app or current_app()
+    _check_window(window)
     source = source_of(devices)
     spec = checked(Spec(provider or "mixed", app, payload, options, chunk, source.describe(), key))
     _find_apps(spec, celery_app)
@@ -131,7 +132,8 @@ def resume(
     Args:
         id_: Of the fan-out.
         devices: The same devices, in the same order, where they cannot be read again by
-            themselves, as a file's or a Redis key's can: those that were published are passed over.
+            themselves, as a file's or a Redis key's can (but for a password that is not the one of
+            `redis_url`, which is not kept): those that were published are passed over.
         force: Go on even though the file has changed since the fan-out began.
         window: As of `start`.
         celery_app: As of `start`.
@@ -146,6 +148,7 @@ def resume(
         InvalidSettings: There is no Redis that it could be in.
         PushError: As of `start`.
     """
+    _check_window(window)
     celery_app = celery_app or current_app()
     fanouts = fanouts_of(celery_app)
     fanout = existing(fanouts, id_)
@@ -157,7 +160,8 @@ def resume(
         with holding:
             fanout = existing(fanouts, id_)
             if not fanout.source_ended:  # or its publisher was just about to end
-                source, position = _rest(fanout, devices, force=force)
+                redis_url = current_settings(celery_app).redis_url
+                source, position = _rest(fanout, devices, redis_url, force=force)
                 publisher = Publisher(celery_app, fanouts, fanout, window=window, report=progress)
                 publisher.publish(source, position, holding)
     return existing(fanouts, id_)
@@ -177,10 +181,17 @@ def _claimed(fanouts: Fanouts, id_: str, holding: Holding) -> bool:
     return True
 
 
-def _rest(fanout: Fanout, devices: Any, *, force: bool) -> tuple[Source, Position]:
+def _check_window(window: int | None) -> None:
+    if window is not None and window < 1:
+        raise InvalidPush(f"window {window}: must be 1 chunk or more, or be left out")
+
+
+def _rest(
+    fanout: Fanout, devices: Any, redis_url: str | None, *, force: bool
+) -> tuple[Source, Position]:
     """Return the source of a fan-out, and where in it to go on."""
     described, position = fanout.spec.source, fanout.position or START
-    source = described_source(described) if devices is None else source_of(devices)
+    source = described_source(described, redis_url) if devices is None else source_of(devices)
     if source is None:
         raise InvalidPush(
             f"fan-out {fanout.id}: its devices cannot be read again by themselves; give the same"

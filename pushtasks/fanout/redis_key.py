@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pushtasks.errors import InvalidPush
 from pushtasks.fanout.patience import keep_trying
@@ -12,6 +12,8 @@ from pushtasks.store.connection import Connection
 
 #: Members that are read at a time.
 PAGE: Final = 1000
+#: Of a URL's query: who one is.
+_CREDENTIALS: Final = frozenset({"username", "password"})
 
 
 class RedisKey:
@@ -25,13 +27,11 @@ class RedisKey:
             url: As `redis.Redis.from_url` takes it.
         """
         self._key, self._url = key, url
-        self._connection = Connection(url)
+        self._connection = Connection(url, encoding_errors="replace")
 
     def describe(self) -> dict[str, Any]:
         """Return key and address, without a password."""
-        parts = urlsplit(self._url)
-        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        return {"kind": "redis", "key": self._key, "url": bare}
+        return {"kind": "redis", "key": self._key, "url": bare_url(self._url)}
 
     def records(self, after: Position, *, is_mixed: bool) -> Iterator[Record]:  # noqa: ARG002
         """Yield the devices after a position."""
@@ -53,6 +53,14 @@ class RedisKey:
                 return command(client)
 
         return keep_trying(ask)
+
+
+def bare_url(url: str) -> str:
+    """Return the URL of a Redis without user and password."""
+    parts = urlsplit(url)
+    query = [pair for pair in parse_qsl(parts.query) if pair[0] not in _CREDENTIALS]
+    netloc = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(query)))
 
 
 _Ask = Callable[[Callable[[Any], Any]], Any]

@@ -32,6 +32,7 @@ class Connection:
         """
         ours = {
             "decode_responses": True,
+            "encoding_errors": "surrogatepass",  # one odd token is not to spoil its list
             "socket_connect_timeout": TIMEOUT,
             "socket_timeout": TIMEOUT,
             "retry": Retry(NoBackoff(), 0),  # what may have been counted is not sent again

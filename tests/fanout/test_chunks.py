@@ -48,6 +48,46 @@ def test_a_source_that_raises_gives_what_was_read_and_says_at_which_line():
     assert last.position == {"line": 3, "place": 30}
 
 
+def nested(depth):
+    item = "ab"
+    for _ in range(depth):
+        item = {"token": item}
+    return item
+
+
+HOLDS_ITSELF = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        nested(500),
+        HOLDS_ITSELF,
+        ["ab", {1: "x"}],
+        ["ab", {None: "x"}],
+        ["ab", {"priority": 10**5000}],
+        ["ab", {"identifier": 10**5000}],
+    ],
+    ids=["nested", "holds itself", "number as key", "None as key", "priority", "identifier"],
+)
+def test_whatever_an_item_is_it_takes_no_other_with_it(item):
+    [chunk] = cut(records(["abcd", item, "ef01"]), CHECK, 10, START)
+
+    assert (chunk.entries, chunk.lines, chunk.error) == (["abcd", "ef01"], [1, 3], None)
+    assert [fault.line for fault in chunk.invalid] == [2]
+    assert chunk.invalid[0].reason
+
+
+def test_a_source_that_is_away_for_a_while_has_not_ended():
+    def away():
+        yield from records(["ab"])
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        list(cut(away(), CHECK, 10, START, (TimeoutError,)))
+
+
 def test_a_source_that_raises_at_once_has_a_line_too():
     def broken():
         raise ValueError

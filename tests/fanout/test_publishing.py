@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from importlib import import_module
 
 import pytest
 
@@ -10,7 +11,7 @@ from pushtasks import InvalidPush, PushError, fanout
 from pushtasks.chunks import mending
 from pushtasks.fanout import holding
 from pushtasks.fanout.holding import Holding
-from pushtasks.store import keys
+from pushtasks.store import StoreUnavailable, keys
 from pushtasks.store.fanout_state import State
 
 
@@ -69,6 +70,17 @@ def test_mixed_devices_keep_their_provider(host, eager_workers):
     assert started.spec.provider == "mixed"
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({"window": -1}, "window -1"), ({"key": ""}, "key: must be"), ({"key": "\ud800"}, "key")],
+)
+def test_what_could_never_go_on_is_refused(start, fanouts, options, told):
+    with pytest.raises(InvalidPush, match=told):
+        start(tokens(5), **options)
+
+    assert fanouts.newest() == []
+
+
 def test_what_is_no_device_is_told_with_its_line_and_the_rest_goes(start, eager_workers, host):
     started = start(["ab", "nonsense", "cd", ("ef", {"payload": "x" * 5000}), "01"])
 
@@ -89,6 +101,17 @@ def test_a_source_of_nothing_but_trouble_is_published_without_a_task(start, work
 
     assert (done.is_over, done.devices, done.invalid) == (True, 12, 12)
     assert workers.waiting() == 0
+
+
+def test_a_key_in_a_redis_that_stays_away_is_read_on_later(start, host, monkeypatch):
+    module = import_module("pushtasks.fanout.redis_key")  # the package has a function of that name
+    monkeypatch.setattr(module, "keep_trying", lambda call: call())
+
+    with pytest.raises(StoreUnavailable):
+        start(fanout.redis_key("devices", "redis://127.0.0.1:1/0"))
+
+    [begun] = fanout.recent(celery_app=host)
+    assert (begun.source_ended, begun.is_over, begun.error) == (False, False, None)
 
 
 def test_an_empty_source_ends_well(start, host):

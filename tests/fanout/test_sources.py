@@ -172,6 +172,15 @@ def test_members_of_a_key_may_be_json(redis, redis_server):
     assert broken.item.startswith("not JSON")
 
 
+def test_a_member_that_is_no_text_takes_no_other_with_it(redis, redis_server):
+    redis.rpush("devices", "ab", b"\xff\xfe", "cd")
+
+    first, broken, last = read(RedisKey("devices", redis_server.url(7)))
+
+    assert (first.item, last.item) == ("ab", "cd")
+    assert broken.item == "\N{REPLACEMENT CHARACTER}" * 2
+
+
 def test_no_key_holds_no_devices_and_a_text_is_refused(redis, redis_server):
     source = RedisKey("devices", redis_server.url(7))
     assert read(source) == []
@@ -185,6 +194,17 @@ def test_a_password_is_not_kept():
     described = RedisKey("devices", "redis://user:secret@example.com:6379/2").describe()
 
     assert described == {"kind": "redis", "key": "devices", "url": "redis://example.com:6379/2"}
+    in_query = RedisKey("devices", "redis://example.com/2?username=u&password=secret&protocol=3")
+    assert in_query.describe()["url"] == "redis://example.com/2?protocol=3"
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@example.com:6379/2", "redis://other:6379/2"])
+def test_a_key_in_the_redis_of_the_settings_is_read_again_with_its_password(url):
+    described = RedisKey("devices", url).describe()
+
+    again = described_source(described, "redis://:secret@example.com:6379/2")
+
+    assert again._url == url
 
 
 # What is given ----------------------------------------------------------------------------------
