@@ -149,7 +149,7 @@ def test_a_fanout_that_is_cancelled_leaves_the_rest_unsent(
     start_worker, fanouts, emulator, wait_until
 ):
     start_worker("-P", "threads", "-c", "2")
-    emulator.control("POST", "/faults", {"service": "apns", "delay": 0.2})
+    emulator.control("POST", "/faults", {"service": "apns", "delay": 1.0})
     id_ = fanouts.start(tokens(2000))
     wait_until(lambda: fanouts.state.find(id_).accepted >= 100)
 

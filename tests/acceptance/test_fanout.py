@@ -17,6 +17,8 @@ IN_CI = bool(os.environ.get("CI"))
 DEVICES = 40_000 if IN_CI else 4_000
 KILLS = 10 if IN_CI else 3
 CHUNK, WINDOW = 50, 8
+#: Seconds that the provider takes, so that a publisher is killed long before it has published all.
+DELAY = 0.05 if IN_CI else 0.1
 #: Seconds until what a worker had in hands is handed out again.
 VISIBILITY = 2
 HELLO = '{"aps": {"alert": "Hello"}}'
@@ -72,6 +74,7 @@ def test_a_publisher_that_is_killed_again_and_again_loses_nothing_and_counts_all
     start_worker, command, file, host, emulator, wait_until
 ):
     start_worker("-P", "threads", "-c", "4")
+    emulator.control("POST", "/faults", {"service": "apns", "delay": DELAY})
     chance = random.Random(4711)  # noqa: S311
     arguments = ["--tokens", file, "--payload", HELLO, "--chunk", str(CHUNK)]
     publisher = command("apns", *arguments, "--window", str(WINDOW), "--json")

@@ -91,7 +91,7 @@ def test_a_worker_that_is_told_to_end_waits_for_answers_and_leaves_nothing_behin
 ):
     worker = start_worker("-P", pool, "-c", str(concurrency))
     tasks.send_apns.delay(TOKEN, "Hi").get(TIMEOUT)
-    emulator.control("POST", "/faults", {"service": "apns", "delay": 1.0})
+    emulator.control("POST", "/faults", {"service": "apns", "delay": 3.0})
     pushes = [tasks.send_apns.delay(TOKEN, "Hi") for _ in range(concurrency)]
     in_flight(concurrency)
     processes = children(worker.process.pid)

@@ -74,7 +74,7 @@ def test_tasks_end_in_time_while_connections_stall_and_others_are_used_afterward
     worker = start_worker("-P", "threads", "-c", "64", **write_settings(settings))
     silence.next_push_is_quick()
 
-    emulator.control("POST", "/faults", {"service": "apns", "delay": 1.0})
+    emulator.control("POST", "/faults", {"service": "apns", "delay": 2.0})
     before = silence.send(20)
     wait_until(lambda: emulator.control("GET", "/stats")["apns"]["in_flight"] == 20)
     started = time.monotonic()
