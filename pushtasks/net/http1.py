@@ -46,7 +46,8 @@ SOCKET_OPTIONS: Final = [
         if hasattr(socket, name)
     ),
 ]
-FAILURES: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+#: A ValueError is what http.client makes of a chunk with a negative size.
+FAILURES: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 #: What to call a failure that has one of these in its chain; the first that fits.
 REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ssl.SSLCertVerificationError, "the server's certificate is not trusted"),

@@ -205,6 +205,7 @@ def test_a_refusal_counts_even_if_its_body_never_comes(session, serve):
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n-5\r\n\r\n",
     ],
 )
 def test_an_answer_that_breaks_off_or_is_none_may_be_one_to_a_push_that_was_sent(
