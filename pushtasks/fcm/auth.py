@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from pushtasks.errors import PushError
@@ -94,9 +95,13 @@ class AccessToken:
             token = self._token
             if token is not None and now < token.unused_at:
                 if now >= max(token.renew_at, self._next_renewal):
-                    self._current_fetch(now)
+                    with suppress(RuntimeError):  # no thread to spare: this token is still good
+                        self._current_fetch(now)
                 return token.authorization
-            fetch = self._current_fetch(now)
+            try:
+                fetch = self._current_fetch(now)
+            except RuntimeError as error:
+                raise TokenUnavailable(f"no access token: {error}") from None
         return _wait(fetch.outcome, timeout).authorization
 
     def renew(self, rejected: str) -> None:
@@ -112,10 +117,11 @@ class AccessToken:
 
     def _current_fetch(self, now: float) -> _Fetch:
         if self._fetch is None or now >= self._fetch.given_up_at:
-            self._fetch = _Fetch(Future(), now + self._patience)
+            fetch = _Fetch(Future(), now + self._patience)
             threading.Thread(
-                target=self._run, args=(self._fetch,), name="pushtasks-access-token", daemon=True
+                target=self._run, args=(fetch,), name="pushtasks-access-token", daemon=True
             ).start()
+            self._fetch = fetch  # `_run` cannot be at its end, since the lock is ours
         return self._fetch
 
     def _run(self, fetch: _Fetch) -> None:

@@ -99,14 +99,14 @@ class Connection(Generic[Item]):
         return self._thread is not None and self._thread.is_alive()
 
     def add(self, tickets: Iterable[Ticket[Item]]) -> None:
-        """Take items; their verdicts come from the thread."""
+        """Take items; their verdicts come from the thread.
+
+        Raises:
+            RuntimeError: There is none, and the system has none to spare; nothing was taken.
+        """
         with self._lock:
             if self._thread is None:
-                self._bell = Doorbell()
-                name = f"pushtasks-gateway-{self._gateway.name}"
-                thread = threading.Thread(target=self._run, name=name, daemon=True)
-                thread.start()
-                self._thread = thread
+                self._start()
             self._inbox.extend(tickets)
             self._bell.ring()
 
@@ -122,6 +122,17 @@ class Connection(Generic[Item]):
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
+
+    def _start(self) -> None:
+        self._bell = Doorbell()
+        name = f"pushtasks-gateway-{self._gateway.name}"
+        thread = threading.Thread(target=self._run, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._bell.close()
+            raise
+        self._thread = thread
 
     # The thread ----------------------------------------------------------------------------------
 

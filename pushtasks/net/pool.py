@@ -61,7 +61,10 @@ class Pool(Generic[Item]):
                 return [Verdict(None, refusal)] * len(items)
             tickets, batch = tickets_of(items, confirm=confirm)
             connection = self._choose()
-            connection.add(tickets)
+            try:
+                connection.add(tickets)
+            except RuntimeError as error:  # perhaps the system has one to spare next time
+                return [Verdict(None, f"no thread for the gateway: {error}")] * len(items)
             self._held += len(items)
         return self._result(connection, batch)
 

@@ -55,6 +55,16 @@ def test_nothing_is_fetched_and_no_thread_started_before_it_is_needed(
     assert token_server.fetches == 0
 
 
+def test_a_system_without_a_thread_to_spare_is_asked_again_for_one(access_token, token_server):
+    before = threading.stack_size(2**46)
+    try:
+        with pytest.raises(TokenUnavailable, match=r"^no access token: can't start new thread$"):
+            access_token.authorization(LONG)
+    finally:
+        threading.stack_size(before)
+    assert access_token.authorization(LONG) == "Bearer token-1"
+
+
 def test_a_good_token_is_given_without_waiting(access_token, token_server):
     access_token.authorization(LONG)
     assert {access_token.authorization(0) for _ in range(100)} == {"Bearer token-1"}

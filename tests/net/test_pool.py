@@ -22,6 +22,7 @@ from pushtasks.net import tls
 from pushtasks.net.connection import CLOSED, Gateway
 from pushtasks.net.deadline import Deadline
 from pushtasks.net.pool import Pool
+from pushtasks.results import Verdict
 
 FRAME = struct.Struct(">II")
 SENTINEL = 2**32 - 1
@@ -836,3 +837,15 @@ def test_a_list_longer_than_the_record_is_confirmed_in_parts(make_pool, gateway)
 
     assert Counter(reasons(verdicts)) == {None: 29, "InvalidToken": 1}
     assert gateway.accepted == [n for n in range(30) if n != 20]
+
+
+def test_a_system_without_a_thread_to_spare_costs_only_what_comes_meanwhile(make_pool, gateway):
+    pool = make_pool()
+    before = threading.stack_size(2**46)
+    try:
+        [verdict] = pool.exchange([1])
+    finally:
+        threading.stack_size(before)
+    assert verdict == Verdict(None, "no thread for the gateway: can't start new thread")
+    assert pool.exchange([2])[0].status == 0
+    assert gateway.accepted == [2]
