@@ -151,6 +151,7 @@ _MESSAGE: Final = _fields(
         "data": _text_map,
         "notification": _fields(dict.fromkeys(wire.NOTIFICATION_FIELDS, _TEXT)),
         "android": _ANDROID,
+        "android_v2": _STRUCT,
         "apns": _APNS,
         "webpush": _WEBPUSH,
         "fcm_options": _fields(_LABEL),

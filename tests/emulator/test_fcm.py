@@ -419,3 +419,9 @@ def test_an_assertion_with_text_for_a_time_is_judged_by_the_number(fcm):
 def test_a_name_that_is_longer_than_any_is_unknown(fcm):
     fcm.authorize()
     assert fcm.errors({"token": "x", "x" * 100_000: 1})[0] == 400
+
+
+def test_the_second_form_of_android_fields_is_known(fcm):
+    fcm.authorize()
+    assert fcm.send({"token": "x", "android_v2": {"remote_notification": {}}})[0] == 200
+    assert fcm.errors({"token": "x", "androidV2": 1})[0] == 400
