@@ -79,7 +79,7 @@ def read_sources(
     }
     values: dict[str, Any] = {}
     for source in found.values():
-        values = _merged(values, source)
+        values = merged(values, source)
     names = [name for name, source in reversed(found.items()) if source]
     return Sources(values, mistakes, names or ["environment"], file.parent if file else directory)
 
@@ -146,14 +146,15 @@ def _known_variable(variable: str) -> str:
     )
 
 
-def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(lower)
+def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested tables as one; where both have a value, `upper` holds."""
+    result = dict(lower)
     for key, value in upper.items():
-        below = merged.get(key)
+        below = result.get(key)
         if isinstance(below, Mapping) and isinstance(value, Mapping):
-            value = _merged(below, value)  # noqa: PLW2901
-        merged[key] = value
-    return merged
+            value = merged(below, value)  # noqa: PLW2901
+        result[key] = value
+    return result
 
 
 def _with_absolute_paths(values: Mapping[str, Any], directory: Path) -> dict[str, Any]:

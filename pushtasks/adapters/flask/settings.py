@@ -6,7 +6,8 @@
     PUSHTASKS_CONFIG = "pushtasks.toml"
 
 say the same; the first that does so holds, and paths are relative to the app's root folder. What
-`from_prefixed_env` makes of FLASK_PUSHTASKS__APNS__DEFAULT__TOPIC in the environment is the first.
+`from_prefixed_env` makes of FLASK_PUSHTASKS__APNS__DEFAULT__TOPIC in the environment is the first,
+and the rest of a table that is written elsewhere stays.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,13 @@ from typing import Any, Final
 
 from pushtasks.config import mistakes_in
 from pushtasks.config.mistakes import invalid_settings
-from pushtasks.config.sources import CELERY_VARIABLES, PREFIX, read_sources
+from pushtasks.config.sources import (
+    CELERY_VARIABLES,
+    FILE_VARIABLE,
+    PREFIX,
+    merged,
+    read_sources,
+)
 from pushtasks.errors import InvalidSettings
 
 NESTED: Final = "PUSHTASKS"
@@ -56,11 +63,13 @@ def read_config(config: Mapping[str, Any], root: Path) -> FlaskSettings:
             continue
         if isinstance(value, Mapping):
             key = name.removeprefix(PREFIX)
-            tables = {**_lowered({key: value}), **tables}
+            tables = merged(_lowered({key: value}), tables)
         else:
             variables[name] = str(value)
-    sources = read_sources(tables, variables, root)
-    lines = [*sources.mistakes, *mistakes_in(sources.values)]
+    file = variables.pop(FILE_VARIABLE, "")
+    single = read_sources(None, variables, root)
+    sources = read_sources(merged(single.values, tables), {FILE_VARIABLE: file}, root)
+    lines = [*single.mistakes, *mistakes_in(sources.values)]
     if lines:
         raise invalid_settings(lines, [_SOURCE])
     return FlaskSettings(
@@ -71,15 +80,23 @@ def read_config(config: Mapping[str, Any], root: Path) -> FlaskSettings:
 
 def _lowered(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Return tables as the file has them, if their names come from the environment, in capitals."""
-    return {
-        name.lower() if name.isupper() else name: _all_lowered(value) if name.isupper() else value
-        for name, value in tables.items()
-    }
+    lowered: dict[str, Any] = {}
+    for name, value in _capitals_last(tables):
+        table = {name.lower(): _all_lowered(value)} if name.isupper() else {name: value}
+        lowered = merged(lowered, table)
+    return lowered
 
 
 def _all_lowered(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    return {
-        name.lower() if name.isupper() else name: _all_lowered(item) for name, item in value.items()
-    }
+    lowered: dict[str, Any] = {}
+    for name, item in _capitals_last(value):
+        key = name.lower() if name.isupper() else name
+        lowered = merged(lowered, {key: _all_lowered(item)})
+    return lowered
+
+
+def _capitals_last(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the entries of a table that may have a name twice, in the order in which they hold."""
+    return sorted(table.items(), key=lambda entry: entry[0].isupper())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from celery import Celery, _state
 from celery import current_app as celery_current_app
-from flask import Flask, current_app, has_app_context
+from flask import Config, Flask, current_app, has_app_context
 
 from pushtasks import InvalidSettings, fanout, host, send_apns, signals
 from pushtasks.adapters.flask import PushTasks, context_task
@@ -86,6 +86,47 @@ def test_a_file_is_read_that_the_config_names(make, tmp_path):
         found = current_settings(host.current_app()).gcm["default"]
     assert found.credentials.get_secret_value() == str(tmp_path / "account.json")
     assert found.retries == 0
+
+
+def test_of_all_forms_the_first_that_says_a_thing_holds_and_the_rest_stays(
+    make, tmp_path, monkeypatch
+):
+    file = """[apns.default]
+topic = "com.file.app"
+key_id = "FILE123456"
+team_id = "FILE123456"
+retries = 1
+timeout = 7.0
+[gcm.default]
+credentials = "account.json"
+"""
+    (tmp_path / "push.toml").write_text(file)
+    monkeypatch.setenv("FLASK_PUSHTASKS__APNS__DEFAULT__TOPIC", "com.environment.app")
+    monkeypatch.setenv("FLASK_PUSHTASKS_APNS__DEFAULT__KEY", "env.p8")
+    config = Config(str(tmp_path))
+    config.update(
+        PUSHTASKS={"apns": {"default": {"topic": "com.nested.app", "key_id": "NESTED1234"}}},
+        PUSHTASKS_APNS={
+            "default": {"topic": "com.table.app", "key": "none.p8"},
+            "other": {"topic": "com.shop.other", **KEY},
+        },
+        PUSHTASKS_APNS__DEFAULT__RETRIES=2,
+        PUSHTASKS_CONFIG="push.toml",
+    )
+    config.from_prefixed_env()
+
+    with make(**config).app_context():
+        settings = current_settings(host.current_app())
+
+    app = settings.apns["default"]
+    assert (app.topic, app.key_id, app.team_id) == (
+        "com.environment.app",
+        "NESTED1234",
+        "FILE123456",
+    )
+    assert app.key.get_secret_value() == str(tmp_path / "env.p8")
+    assert (app.retries, app.timeout) == (2, 7.0)
+    assert (set(settings.apns), set(settings.gcm)) == ({"default", "other"}, {"default"})
 
 
 @pytest.mark.parametrize(
