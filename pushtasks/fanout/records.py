@@ -80,14 +80,14 @@ class Layout:
         """Return what a line holds.
 
         Args:
-            text: The line, without white space around it; not empty.
+            text: The line, without its end; not empty.
 
         Raises:
             InvalidPush: It cannot be read.
         """
         if self.format == JSON_LINES:
             return parsed_json(text)
-        return self._row(text) if self.format == CSV else text
+        return self._row(text) if self.format == CSV else text.strip()
 
     def _row(self, text: str) -> Any:
         cells = _cells(text, self.delimiter)
@@ -106,7 +106,7 @@ def layout(head: str, format_: str | None, *, is_mixed: bool) -> Layout:
         format_: One of `FORMATS`, or None to see by the line.
         is_mixed: Whether records name their provider.
     """
-    format_ = format_ or _format_of(head)
+    format_ = format_ or _format_of(head.strip())
     if format_ != CSV:
         return Layout(format_)
     delimiter = max(_DELIMITERS, key=head.count)

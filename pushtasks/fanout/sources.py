@@ -24,6 +24,8 @@ from pushtasks.fanout.records import (
 
 #: Bytes of a line, well above a payload of 4 KiB spelled in JSON's escapes.
 LINE_LIMIT: Final = 64 * 1024
+#: Dropped around a line: no tabs, since the first cell of a row may be empty.
+_AROUND: Final = " \r\n"
 
 
 class Source(Protocol):
@@ -137,7 +139,7 @@ class File:
 
 
 def _lines(stream: Any, line: int, place: int) -> Iterator[tuple[int, int, str | Unreadable]]:
-    """Yield lines that are not empty: number, place of their end, text without its white space."""
+    """Yield lines that are not empty: number, place of their end, text without its line's end."""
     while raw := stream.readline(LINE_LIMIT):
         line += 1
         place += len(raw)
@@ -147,8 +149,8 @@ def _lines(stream: Any, line: int, place: int) -> Iterator[tuple[int, int, str |
             text = Unreadable(f"line of over {LINE_LIMIT} bytes: give one device a line")
         elif line == 1:
             text = text.removeprefix("\ufeff")
-        text = text if isinstance(text, Unreadable) else text.strip()
-        if text:
+        text = text if isinstance(text, Unreadable) else text.strip(_AROUND)
+        if text.strip():
             yield line, place, text
 
 

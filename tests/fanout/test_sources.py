@@ -52,6 +52,12 @@ def test_the_end_of_its_name_says_what_a_file_is(file):
     assert [record.item for record in read(File(file(b"ab\n", "x.JSON"), "lines"))] == ["ab"]
 
 
+def test_an_empty_first_cell_of_a_row_stays_one(file):
+    path = file(b"name\ttoken\r\n\tab\r\nBo\tcd\r\n \t \r\n")
+
+    assert [record.item for record in read(File(path))] == ["ab", "cd"]
+
+
 def test_a_line_without_end_is_one_invalid_device_and_never_held_as_a_whole(file):
     content = b"ab\n" + b"c" * 3 * LINE_LIMIT + b"\nde\n"
 
