@@ -16,6 +16,7 @@ from celery.bin.beat import beat
 from celery.bin.worker import worker
 
 from pushtasks.adapters.cli.serve import command as serve
+from pushtasks.adapters.http import Options
 from pushtasks.adapters.http.keys import ApiKeys
 from pushtasks.config import load_settings
 
@@ -115,6 +116,14 @@ def test_probes_look_where_composes_healthchecks_look(name):
     shell = container_of(name)["livenessProbe"]["exec"]["command"]
 
     assert shell == ["sh", "-c", SERVICES[name]["healthcheck"]["test"][1]]
+
+
+def test_a_pod_that_serves_has_room_for_the_uploads_that_it_publishes():
+    [tmp] = [volume for volume in pod_of("serve")["volumes"] if volume["name"] == "tmp"]
+
+    limit = tmp["emptyDir"]["sizeLimit"]
+    assert limit.endswith("Gi")
+    assert int(limit.removesuffix("Gi")) * 1024**3 > Options().uploads * Options().upload_limit
 
 
 def test_a_worker_has_longer_to_end_than_a_push_may_take():
