@@ -140,11 +140,14 @@ def totals_table(fanout: Fanout) -> Table:
 
 def list_table(fanouts: list[Fanout]) -> Table:
     """Return a row for each fan-out."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("fan-out", "app", "state", "began (UTC)"):
-        table.add_column(heading, no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    # On a narrow terminal those give way that may be folded.
+    table.add_column("fan-out", no_wrap=True)
+    table.add_column("app", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("began (UTC)", overflow="fold")
     for heading in ("devices", "accepted"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("key", overflow="fold")
     for one in fanouts:
         table.add_row(

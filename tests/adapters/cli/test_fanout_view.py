@@ -132,3 +132,14 @@ def test_tokens_are_masked_for_a_terminal():
     failure = {"token": "a" * 64, "canonical_id": None, "reason": "Unregistered"}
 
     assert view.masked(failure) == {**failure, "token": "aaaaaa…"}
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_list_keeps_its_numbers_on_a_narrow_terminal(width):
+    shown = text(view.list_table([fanout(ended=True, devices=3000, accepted=2999)]), width)
+
+    assert max(map(len, shown.splitlines())) <= width
+    for whole in ("3f1c0a9be2d4", "running", "devices", "accepted", "3,000", "2,999"):
+        assert whole in shown
+    assert "…" not in shown
+    assert ("31 Jan 12:00" in shown) == ("apns.default" in shown) == (width == 80)
