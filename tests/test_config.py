@@ -386,6 +386,13 @@ def test_a_named_file_that_is_missing_is_told():
         load(PUSHTASKS_CONFIG="none.toml")
 
 
+def test_a_named_file_in_the_home_of_nobody_is_told():
+    with pytest.raises(
+        InvalidSettings, match=r"~no-such-user/p\.toml cannot be read \(No such file"
+    ):
+        load(PUSHTASKS_CONFIG="~no-such-user/p.toml")
+
+
 def test_an_unknown_app_is_told_with_the_known_ones_and_where_to_add_it(tmp_path):
     settings = load({"apns": {"b": APNS, "a": APNS}})
 

@@ -86,7 +86,7 @@ def read_sources(
 
 def _file(environ: Mapping[str, str], directory: Path) -> Path | None:
     if named := environ.get(FILE_VARIABLE):
-        return directory / Path(named).expanduser()
+        return directory / _expanded(Path(named))
     default = directory / FILE_NAME
     return default if default.exists() else None
 
@@ -173,10 +173,13 @@ def _absolute(value: Any, directory: Path) -> Any:
         value = fspath(value)
     if not isinstance(value, str) or not value or _is_content(value):
         return value
-    path = Path(value)
+    return str(directory / _expanded(Path(value)))
+
+
+def _expanded(path: Path) -> Path:
     with suppress(RuntimeError):  # the home of somebody who has none
-        path = path.expanduser()
-    return str(directory / path)
+        return path.expanduser()
+    return path
 
 
 def _is_content(text: str) -> bool:
