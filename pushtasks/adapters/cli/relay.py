@@ -92,6 +92,8 @@ def command(
     from pushtasks.adapters.relay.own_worker import own_worker  # noqa: PLC0415
     from pushtasks.adapters.relay.taking import EntryList  # noqa: PLC0415
 
+    if options["dead"] and options["revive"]:
+        raise click.UsageError("--dead prints and --revive puts back: give one of them")
     gapless = jobs.read_settings(settings, key) if settings else None
     place = jobs.place_of(gapless, redis_url, key)
     entries = EntryList(place.redis_url, place.key, options["lease"])

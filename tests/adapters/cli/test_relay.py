@@ -86,6 +86,7 @@ def test_settings_that_cannot_be_used_are_told_in_a_line(pushtasks, settings_fil
         (["--key", KEY, "--redis-url", "http://x"], "redis_url: "),
         (["--key", KEY, "--redis-url", "redis://:a/b@h/0"], "redis_url: is no URL whose port"),
         (["--key", KEY, "--batch", "5000"], "'--batch'"),
+        (["--key", KEY, "--dead", "--revive"], "give one of them"),
         (["nowhere.toml", "--key", KEY], "nowhere.toml cannot be read (No such file"),
     ],
 )
