@@ -106,8 +106,9 @@ class Http11Connection(HttpConnection):
     # Answers ------------------------------------------------------------------------------------
 
     def _answer_late(self, answer: Answer) -> None:
+        if self._ahead > BODY_LIMIT:
+            self._transport.resume_reading()
         self._timer, self._ahead = None, 0
-        self._transport.resume_reading()
         self._answer(answer)
         self._advance()
 

@@ -453,3 +453,17 @@ def test_requests_that_pile_up_behind_a_late_answer_are_left_with_the_client(emu
     ) as connection:
         connection.settimeout(1)
         assert send_until_it_blocks(connection, request * 1000, most) < most
+
+
+def test_requests_left_with_the_client_are_taken_after_the_late_answer(emulator, gcm):
+    emulator.control("POST", "/faults", {"service": "gcm", "delay": 1, "times": 1})
+    address, count = (gcm.url.hostname, gcm.url.port), 1000
+    head = "POST /gcm/send HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\n\r\n"
+    with gcm.context.wrap_socket(
+        socket.create_connection(address), server_hostname=gcm.url.hostname
+    ) as connection:
+        connection.settimeout(30)
+        connection.sendall((head.encode() + b"x" * 2000) * count)
+        answers = b""
+        while answers.count(b"HTTP/1.1 401") < count:
+            answers += connection.recv(65536)
