@@ -71,6 +71,7 @@ PURE = (
     "apns.notification",
     "apns.payload",
     "config.rules",
+    "config.tables",
     "errors",
     "fanout.chunks",
     "fanout.devices",

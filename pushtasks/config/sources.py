@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pushtasks.config.apps import WrittenSettings
 from pushtasks.config.mistakes import suggestion
+from pushtasks.config.tables import merged
 from pushtasks.errors import InvalidSettings
 
 PREFIX: Final = "PUSHTASKS_"
@@ -144,17 +145,6 @@ def _known_variable(variable: str) -> str:
             "PUSHTASKS_GCM__DEFAULT__CREDENTIALS",
         ],
     )
-
-
-def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested tables as one; where both have a value, `upper` holds."""
-    result = dict(lower)
-    for key, value in upper.items():
-        below = result.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            value = merged(below, value)  # noqa: PLW2901
-        result[key] = value
-    return result
 
 
 def _with_absolute_paths(values: Mapping[str, Any], directory: Path) -> dict[str, Any]:

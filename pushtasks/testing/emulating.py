@@ -12,9 +12,10 @@ from celery import Celery
 
 from pushtasks.clients import Makers
 from pushtasks.config import Settings, read_settings
+from pushtasks.config.tables import merged
 from pushtasks.testing.isolation import isolated
 from pushtasks.testing.providers import PushEmulator
-from pushtasks.testing.settings import Instead, has_apps, merged, redirected
+from pushtasks.testing.settings import Instead, has_apps, redirected
 
 if TYPE_CHECKING:
     from pushtasks.emulator import Emulator

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from pushtasks.config.tables import merged
+
 #: What leads to a provider, or shows who is asking.
 _WAYS: Final = frozenset(
     {
@@ -61,16 +63,6 @@ def redirected(written: Mapping[str, Any], more: Mapping[str, Any], instead: Ins
 def has_apps(written: Mapping[str, Any]) -> bool:
     """Return whether settings name any app: a web process may know none."""
     return any(written.get(provider) for provider in PROTOCOLS)
-
-
-def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested tables as one; where both have a value, `upper` holds."""
-    result = dict(lower)
-    for key, value in upper.items():
-        below: Any = result.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(below, value) if both else value
-    return result
 
 
 def app_nowhere(provider: str, name: str) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 import pytest
 
 from pushtasks import PushMaybeSent, PushNotSent, send_apns, send_gcm
+from pushtasks.config.tables import merged
 from pushtasks.retries import APNS_RULES, FCM_RULES, GATEWAY_RULES, GCM_RULES
 from pushtasks.testing import emulator, outbox
 from pushtasks.testing.answers import check_reason
-from pushtasks.testing.settings import merged
 from pushtasks.wire import apns_binary, apns_http2, fcm, gcm
 
 DEVICE = "0123456789abcdef" * 4

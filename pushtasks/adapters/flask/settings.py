@@ -17,13 +17,8 @@ from typing import Any, Final
 
 from pushtasks.config import mistakes_in
 from pushtasks.config.mistakes import invalid_settings
-from pushtasks.config.sources import (
-    CELERY_VARIABLES,
-    FILE_VARIABLE,
-    PREFIX,
-    merged,
-    read_sources,
-)
+from pushtasks.config.sources import CELERY_VARIABLES, FILE_VARIABLE, PREFIX, read_sources
+from pushtasks.config.tables import merged
 from pushtasks.errors import InvalidSettings
 
 NESTED: Final = "PUSHTASKS"
