@@ -11,7 +11,7 @@ from amqp.serialization import dumps
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from pushtasks.adapters.cli import broker
+from pushtasks.adapters import broker
 from pushtasks.adapters.http import publishing as http
 from pushtasks.adapters.limits import broker_limits
 from pushtasks.adapters.relay import publishing as relay

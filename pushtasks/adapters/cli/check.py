@@ -91,7 +91,7 @@ def _apps(
 
 
 def _services(celery_app: "Celery") -> Iterator[Finding]:
-    from pushtasks.adapters.cli.broker import (  # noqa: PLC0415
+    from pushtasks.adapters.broker import (  # noqa: PLC0415
         Unreachable,
         connect_broker,
         connect_results,
@@ -111,7 +111,7 @@ def _services(celery_app: "Celery") -> Iterator[Finding]:
 
 
 def _workers(celery_app: "Celery") -> Iterator[Finding]:
-    from pushtasks.adapters.cli.broker import queue_of, queues_by_worker  # noqa: PLC0415
+    from pushtasks.adapters.broker import queue_of, queues_by_worker  # noqa: PLC0415
     from pushtasks.tasks import send_apns, send_apns_many  # noqa: PLC0415
 
     workers = queues_by_worker(celery_app)

@@ -8,7 +8,7 @@ import click
 from celery import Celery
 
 from pushtasks import fanout as api
-from pushtasks.adapters.cli.broker import (
+from pushtasks.adapters.broker import (
     Unreachable,
     connect_broker,
     queue_of,

@@ -53,7 +53,7 @@ def command(*, group: str | None, **options: Any) -> None:
       pushtasks feedback --follow
       pushtasks feedback --group billing --json --follow | ./delete-tokens
     """  # noqa: D301
-    from pushtasks.adapters.cli.broker import store_of  # noqa: PLC0415
+    from pushtasks.adapters.broker import store_of  # noqa: PLC0415
     from pushtasks.host import current_app  # noqa: PLC0415
 
     if group is not None:

@@ -11,7 +11,7 @@ from celery.exceptions import TimeoutError as ResultTimeoutError
 from celery.result import AsyncResult
 
 import pushtasks
-from pushtasks.adapters.cli.broker import store_of
+from pushtasks.adapters.broker import store_of
 from pushtasks.adapters.cli.control import Control
 from pushtasks.adapters.cli.scenario import DEAD_FOR, Device, Step, differences, forgotten
 from pushtasks.host import current_app

@@ -40,7 +40,7 @@ def command(*, reset: bool, as_json: bool) -> None:
       pushtasks report
       pushtasks report --json --reset
     """  # noqa: D301
-    from pushtasks.adapters.cli.broker import store_of  # noqa: PLC0415
+    from pushtasks.adapters.broker import store_of  # noqa: PLC0415
     from pushtasks.host import current_app  # noqa: PLC0415
 
     app = current_app()
@@ -56,7 +56,7 @@ def command(*, reset: bool, as_json: bool) -> None:
 
 def _waiting(app: "Celery") -> Mapping[str, int]:
     """Return how many tasks wait in our queues; empty, and a warning, if the broker is away."""
-    from pushtasks.adapters.cli.broker import (  # noqa: PLC0415
+    from pushtasks.adapters.broker import (  # noqa: PLC0415
         Unreachable,
         queue_of,
         tasks_waiting,

@@ -10,7 +10,7 @@ import click
 from celery import Celery
 from celery.exceptions import TimeoutError as ResultTimeoutError
 
-from pushtasks.adapters.cli.broker import (
+from pushtasks.adapters.broker import (
     Unreachable,
     connect_broker,
     connect_results,

@@ -14,7 +14,7 @@ from celery import Celery
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from pushtasks.adapters.cli.broker import Unreachable, queue_of, tasks_waiting
+from pushtasks.adapters.broker import Unreachable, queue_of, tasks_waiting
 from pushtasks.adapters.prometheus.collectors import Certificates
 from pushtasks.adapters.prometheus.reasons import reason_label
 from pushtasks.errors import InvalidSettings
