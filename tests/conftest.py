@@ -18,22 +18,27 @@ from celery.events import EventReceiver
 
 from pushtasks import clients
 from pushtasks.emulator import Emulator, Endpoints
+from pushtasks.store import current
 
 _celery_state: Any = _state
+_stores: Any = current
 
 
 @pytest.fixture(autouse=True)
 def _celery_is_as_before() -> Iterator[None]:
     """Take back what a test has told Celery for the whole process.
 
-    That is which apps there are, and which is the current and the default one, by whose settings
-    later tests would go; and what commands that never wait for a result say of waiting.
+    That is which apps there are, with what could not be counted for them in Redis; which is the
+    current and the default one, by whose settings later tests would go; and what commands that
+    never wait for a result say of waiting.
     """
     current, default = _celery_state._tls.current_app, _celery_state.default_app
-    apps = set(_celery_state._get_active_apps())
+    apps, stores = set(_celery_state._get_active_apps()), set(_stores._stores)
     yield
     for app in set(_celery_state._get_active_apps()) - apps:
         _celery_state._deregister_app(app)
+    for app in set(_stores._stores) - stores:
+        _stores._stores.pop(app, None)
     _celery_state._set_current_app(current)
     _celery_state.set_default_app(default)
     _celery_state._set_task_join_will_block(False)  # noqa: FBT003
